@@ -1,0 +1,1 @@
+"""CT volumes: reading, checking, canonical axial order, slabs, the network's grid."""
