@@ -1,0 +1,1 @@
+"""Class activation maps: nine methods behind one interface, scales with names, masks."""

@@ -1,0 +1,1 @@
+"""Model bundles: a manifest, its weights and its card; and the classifier they make."""

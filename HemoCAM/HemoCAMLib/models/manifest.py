@@ -1,0 +1,122 @@
+"""A model bundle's manifest, ``model.json``: read, checked against the schema, and given names."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from ..cams.methods import METHODS
+from ..errors import ModelError, OptionError
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a bundle says of itself; ``model.schema.json`` beside this file describes every key.
+
+    Parameters
+    ----------
+    windows:
+        One (centre, width) in HU a channel.
+    calibration:
+        A class: (slope, intercept, threshold): probability = sigmoid(slope * logit + intercept).
+    raw:
+        The manifest as it stands in the file.
+    """
+
+    name: str
+    title: str
+    licence: str
+    architecture: str
+    options: dict
+    size: int
+    field_of_view_mm: float
+    slab_mm: float
+    windows: tuple[tuple[float, float], ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    classes: tuple[str, ...]
+    calibration: dict[str, tuple[float, float, float]]
+    method: str
+    stage: int
+    target: str
+    thresholds: dict
+    weights_file: str
+    sha256: str
+    raw: dict
+
+    @classmethod
+    def read(cls, path: Path) -> Manifest:
+        """Read and check ``model.json``; raise :class:`ModelError` with one sentence if anything is wrong."""
+        try:
+            data = json.loads(Path(path).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ModelError(f"There is no model.json in {path.parent}; a model bundle needs one.") from None
+        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise ModelError(f"{path} is not valid JSON ({error}); repair or replace it.") from None
+        return cls.of(data, str(path))
+
+    @classmethod
+    def of(cls, data: dict, where: str = "The manifest") -> Manifest:
+        """Check a manifest's content (JSON values) and name its parts; ``where`` opens error sentences."""
+        from jsonschema import Draft202012Validator
+        from jsonschema.exceptions import best_match
+
+        problem = best_match(Draft202012Validator(_schema()).iter_errors(data))
+        if problem:
+            place = "/".join(str(p) for p in problem.absolute_path) or "its top level"
+            message = problem.message if len(problem.message) < 160 else problem.message[:160] + "..."
+            raise ModelError(f"{where} does not describe a model bundle: at {place}, {message}.")
+        entry, shown = data["input"], data["explanation"]
+        channels = len(entry["windows"])
+        if not len(entry["mean"]) == len(entry["std"]) == channels:
+            raise ModelError(f"{where} has {channels} windows, so mean and std need {channels} values each.")
+        missing = [c for c in data["classes"] if c not in data["calibration"]]
+        if missing:
+            raise ModelError(f"{where} lacks a calibration for the class {missing[0]!r}.")
+        if shown["target"] not in data["classes"]:
+            raise ModelError(f"{where} explains {shown['target']!r}, which is not among its classes.")
+        if shown["method"] not in METHODS:
+            raise ModelError(f"{where} has the unknown default method {shown['method']!r}.")
+        return cls(
+            name=data["name"],
+            title=data["title"],
+            licence=data["licence"],
+            architecture=data["architecture"]["timm"],
+            options=dict(data["architecture"].get("options", {})),
+            size=entry["size"],
+            field_of_view_mm=float(entry["field_of_view_mm"]),
+            slab_mm=float(entry["slab_mm"]),
+            windows=tuple((float(w["centre"]), float(w["width"])) for w in entry["windows"]),
+            mean=tuple(entry["mean"]),
+            std=tuple(entry["std"]),
+            classes=tuple(data["classes"]),
+            calibration={
+                k: (v["slope"], v["intercept"], v["threshold"]) for k, v in data["calibration"].items()
+            },
+            method=shown["method"],
+            stage=shown["stage"],
+            target=shown["target"],
+            thresholds=shown["thresholds"],
+            weights_file=data["weights"]["file"],
+            sha256=data["weights"]["sha256"],
+            raw=data,
+        )
+
+    def mask_threshold(self, method: str, stage: int) -> float:
+        """Mask threshold on the displayed map, in (0, 1], for ``method`` at ``stage``."""
+        return float(self.thresholds.get(method, {}).get(str(stage), self.thresholds["default"]))
+
+    def class_index(self, target: str) -> int:
+        """Index of the class ``target``; raise :class:`OptionError` naming the classes if there is none."""
+        if target not in self.classes:
+            raise OptionError(
+                f"The model {self.name} has no class {target!r}; choose one of {', '.join(self.classes)}."
+            )
+        return self.classes.index(target)
+
+
+@cache
+def _schema() -> dict:
+    return json.loads((Path(__file__).parent / "model.schema.json").read_text(encoding="utf-8"))

@@ -1,0 +1,272 @@
+"""The one pipeline: a CT volume in, probabilities, maps and masks on the CT's own grid out.
+
+    CT -> canonical axial order -> slabs -> the network's grid -> window channels -> classifier -> raw maps
+       -> scale and gate -> back onto the CT's grid -> mask
+
+Every door (command, Slicer module, benchmark) calls :func:`analyse`; none computes anything of its own.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .cams.engine import CamEngine, LibraryEngine
+from .cams.methods import check_method, stage_module
+from .cams.scaling import Scaled, scale_maps
+from .errors import OptionError
+from .models.bundle import Bundle
+from .models.manifest import Manifest
+from .models.preprocess import network_input, probabilities
+from .progress import Progress, silent
+from .volumes.axial import AxialOrder, slice_positions, to_axial
+from .volumes.headgrid import HeadGrid
+from .volumes.slabs import Slabs
+from .volumes.volume import Volume
+
+BATCH = 4  # slabs a step: on two cores a step stays well under a second, so a cancel is prompt
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to compute; None takes the bundle's default.
+
+    Parameters
+    ----------
+    method, stage, target:
+        CAM method, network stage counted from 1, class whose logit is explained.
+    threshold:
+        Mask threshold on the displayed map, in (0, 1].
+    gate:
+        Probability of the target from which a slice is shown, 0..1.
+    scale:
+        One of :data:`~.cams.scaling.SCALES`.
+    device:
+        ``auto``, ``cpu`` or ``cuda``.
+    """
+
+    method: str | None = None
+    stage: int | None = None
+    target: str | None = None
+    threshold: float | None = None
+    gate: float | None = None
+    scale: str = "gated"
+    device: str = "auto"
+
+    def resolved(self, manifest: Manifest) -> Options:
+        """Fill in the bundle's defaults and check every value; raise :class:`OptionError` if one is wrong."""
+        method = check_method(self.method or manifest.method)
+        stage = manifest.stage if self.stage is None else self.stage
+        target = self.target or manifest.target
+        manifest.class_index(target)
+        threshold = manifest.mask_threshold(method, stage) if self.threshold is None else self.threshold
+        gate = manifest.calibration[target][2] if self.gate is None else self.gate
+        if not 0 < threshold <= 1:
+            raise OptionError(f"The mask threshold lies above 0 and at most at 1, not at {threshold:g}.")
+        if not 0 <= gate <= 1:
+            raise OptionError(f"The probability gate lies between 0 and 1, not at {gate:g}.")
+        return Options(method, stage, target, threshold, gate, self.scale, self.device)
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What the model says of a CT. Slices are counted in canonical order, inferior to superior.
+
+    Parameters
+    ----------
+    ct:
+        The volume as it was given.
+    order:
+        How its axes were permuted and flipped.
+    options:
+        Resolved options.
+    classes:
+        The model's classes, in the order of the columns of ``logits`` and ``probabilities``.
+    slabs:
+        Which slices share a slab.
+    logits, probabilities:
+        Raw and calibrated output a slab, shape (n_slabs, classes).
+    gate:
+        Shape (n_slabs,), bool: slabs whose target probability passes.
+    raw:
+        Signed raw maps a slab at the stage's resolution, shape (n_slabs, h, w), and where they lie.
+    scaled:
+        The maps as shown, with the raw values that 0 and 1 stand for.
+    heatmap:
+        The shown map on the CT's grid, float32 0..1.
+    mask:
+        ``heatmap >= threshold``, uint8 0 or 1, on the CT's grid.
+    timings:
+        Seconds a phase.
+    """
+
+    ct: Volume
+    order: AxialOrder
+    options: Options
+    classes: tuple[str, ...]
+    slabs: Slabs
+    logits: np.ndarray
+    probabilities: np.ndarray
+    gate: np.ndarray
+    raw: np.ndarray
+    raw_volume: Volume
+    scaled: Scaled
+    heatmap: Volume
+    mask: Volume
+    timings: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def target_index(self) -> int:
+        """Column of the explained class."""
+        return self.classes.index(self.options.target)
+
+    @property
+    def positions_mm(self) -> np.ndarray:
+        """Position of each canonical slice along the slice normal, in mm, rising toward the head."""
+        return slice_positions(to_axial(self.ct)[0])
+
+    def slice_indices(self) -> np.ndarray:
+        """The CT's own index, along its slice axis, of each canonical slice."""
+        count = self.ct.shape[self.order.axes[0]]
+        return np.array([self.order.original_slice(s, self.ct.shape) for s in range(count)])
+
+
+class Clock:
+    """Seconds a phase, by name."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def phase(self, name: str):  # noqa: ANN201  (a context manager)
+        """Add the time spent inside to phase ``name``."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+def pick_device(name: str) -> str:
+    """Turn ``auto``, ``cpu`` or ``cuda`` into a torch device; :class:`OptionError` if it is not there."""
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name not in ("cpu", "cuda"):
+        raise OptionError(f"There is no device {name!r}; choose auto, cpu or cuda.")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise OptionError("No CUDA device can be used here; run with --device cpu.")
+    return name
+
+
+def network_slabs(ct: Volume, manifest: Manifest) -> tuple[Volume, AxialOrder, Slabs, HeadGrid, np.ndarray]:
+    """Bring a CT to the network's grid: axial view, its order, slabs, grid, and HU (n_slabs, size, size)."""
+    axial, order = to_axial(ct)
+    slabs = Slabs.of(axial, manifest.slab_mm)
+    mean_hu = slabs.average(axial)
+    grid = HeadGrid.of(axial, mean_hu, manifest.size, manifest.field_of_view_mm)
+    return axial, order, slabs, grid, grid.sample(mean_hu)
+
+
+def analyse(
+    ct: Volume,
+    bundle: Bundle,
+    options: Options | None = None,
+    progress: Progress = silent,
+    engine: CamEngine | None = None,
+) -> Analysis:
+    """Classify every slab of ``ct`` and explain the target class.
+
+    Parameters
+    ----------
+    ct:
+        Head CT in HU, any orientation.
+    bundle:
+        The model.
+    options:
+        What to compute; the bundle's defaults where it is silent.
+    progress:
+        Called a batch; raises :class:`~.errors.Cancelled` to stop.
+    engine:
+        Another CAM engine for the same network; pytorch-grad-cam by default.
+
+    Raises
+    ------
+    OptionError, ModelError
+        If an option or the bundle makes no sense.
+    """
+    import torch
+
+    manifest = bundle.manifest
+    options = (options or Options()).resolved(manifest)
+    clock = Clock()
+    with clock.phase("model"):
+        device = pick_device(options.device)
+        network = bundle.network().to(device)
+        stage_module(network, options.stage)  # a wrong stage is known before any work
+        engine = engine or LibraryEngine(network)
+    with clock.phase("slabs"):
+        axial, order, slabs, grid, hu = network_slabs(ct, manifest)
+        batches = torch.from_numpy(network_input(hu, manifest)).split(BATCH)
+    with clock.phase("classify"):
+        logits = []
+        for done, batch in enumerate(batches):
+            progress("Classifying slices", done * BATCH, len(slabs))
+            with torch.inference_mode():
+                logits.append(network(batch.to(device)).float().cpu().numpy())
+        logits = np.concatenate(logits)
+    index = manifest.class_index(options.target)
+    probability = probabilities(logits, manifest)
+    gate = probability[:, index] >= options.gate
+    with clock.phase("explain"):
+        raw = []
+        for done, batch in enumerate(batches):
+            progress(f"Computing {options.method} maps", done * BATCH, len(slabs))
+            raw.append(engine.raw_maps(batch.to(device), index, options.method, options.stage))
+        raw = np.concatenate(raw)
+    with clock.phase("paint"):
+        scaled = scale_maps(raw, options.scale, gate)
+        heatmap, mask = _paint(scaled.maps, axial, order, slabs, grid, options.threshold, progress)
+    return Analysis(
+        ct=ct,
+        order=order,
+        options=options,
+        classes=manifest.classes,
+        slabs=slabs,
+        logits=logits,
+        probabilities=probability,
+        gate=gate,
+        raw=raw,
+        raw_volume=grid.cells_volume(raw, axial, slabs.edges, "Raw map"),
+        scaled=scaled,
+        heatmap=ct.like(heatmap, "Heat map"),
+        mask=ct.like(mask, "Mask"),
+        timings=clock.seconds,
+    )
+
+
+def _paint(
+    maps: np.ndarray,
+    axial: Volume,
+    order: AxialOrder,
+    slabs: Slabs,
+    grid: HeadGrid,
+    threshold: float,
+    progress: Progress,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lay maps (n_slabs, h, w) over the CT: heat map float32 and mask uint8, both in the CT's (K, J, I)."""
+    original_shape = order.restore(axial.array).shape
+    heatmap = np.zeros(original_shape, np.float32)
+    mask = np.zeros(original_shape, np.uint8)
+    canonical_heatmap, canonical_mask = order.view(heatmap), order.view(mask)
+    for slab, (start, stop) in enumerate(zip(slabs.edges[:-1], slabs.edges[1:], strict=True)):
+        if maps[slab].any():  # untouched pages of zeros cost no memory
+            progress("Painting maps", slab, len(slabs))
+            painted = grid.paint(maps[slab : slab + 1])[0]
+            canonical_heatmap[start:stop] = painted
+            canonical_mask[start:stop] = painted >= threshold
+    return heatmap, mask
