@@ -85,8 +85,8 @@ class Analysis:
         Resolved options.
     classes:
         The model's classes, in the order of the columns of ``logits`` and ``probabilities``.
-    slabs:
-        Which slices share a slab.
+    slabs, grid:
+        Which slices share a slab, and the square in the slice plane that the network saw.
     logits, probabilities:
         Raw and calibrated output a slab, shape (n_slabs, classes).
     gate:
@@ -108,6 +108,7 @@ class Analysis:
     options: Options
     classes: tuple[str, ...]
     slabs: Slabs
+    grid: HeadGrid
     logits: np.ndarray
     probabilities: np.ndarray
     gate: np.ndarray
@@ -237,6 +238,7 @@ def analyse(
         options=options,
         classes=manifest.classes,
         slabs=slabs,
+        grid=grid,
         logits=logits,
         probabilities=probability,
         gate=gate,

@@ -101,8 +101,11 @@ class Bundle:
         return network.eval()
 
 
-def build_network(manifest: Manifest) -> torch.nn.Module:
-    """Build the timm network that ``manifest`` names, with fresh random weights."""
+def build_network(manifest: Manifest, **training_options: float) -> torch.nn.Module:
+    """Build the timm network that ``manifest`` names, with fresh random weights.
+
+    ``training_options`` (``drop_rate``, ``drop_path_rate``) matter while it is trained only.
+    """
     import timm
 
     if not timm.is_model(manifest.architecture):
@@ -117,6 +120,7 @@ def build_network(manifest: Manifest) -> torch.nn.Module:
             in_chans=len(manifest.windows),
             num_classes=len(manifest.classes),
             **manifest.options,
+            **training_options,
         )
     except (TypeError, ValueError, AssertionError, RuntimeError) as error:
         raise ModelError(

@@ -60,15 +60,18 @@ class HeadGrid:
 
     def sample(self, slabs_hu: np.ndarray) -> np.ndarray:
         """Resample (n, rows, columns) in HU onto the grid: float32 (n, size, size); outside the CT is air."""
+        return self.sample_values(slabs_hu.astype(np.float32) - AIR_HU) + AIR_HU
+
+    def sample_values(self, values: np.ndarray) -> np.ndarray:
+        """Resample (n, rows, columns) of anything onto the grid: float32 (n, size, size); outside is 0."""
         weights = []
         for axis in (0, 1):
             spacing = self.ct_spacing_mm[axis]
             width = max(1.0, self.pixel_mm() / spacing)
-            w = _triangle(self._centres_mm(axis, self.size) / spacing, self.ct_shape[axis], width)
-            full = _full_weight(self._centres_mm(axis, self.size) / spacing, width)
-            weights.append((w / full[:, None]).astype(np.float32))
-        out = weights[0] @ (slabs_hu.astype(np.float32) - AIR_HU) @ weights[1].T
-        return out + AIR_HU
+            position = self._centres_mm(axis, self.size) / spacing
+            inside = _triangle(position, self.ct_shape[axis], width)
+            weights.append((inside / _full_weight(position, width)[:, None]).astype(np.float32))
+        return weights[0] @ values.astype(np.float32) @ weights[1].T
 
     def paint(self, maps: np.ndarray) -> np.ndarray:
         """Interpolate maps (n, h, w) that cover the square at the CT's voxel centres: (n, rows, columns).

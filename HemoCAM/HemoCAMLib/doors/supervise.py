@@ -1,0 +1,147 @@
+"""All or nothing: the work runs in a child process, and only a whole result gets its name.
+
+The parent holds no data. It makes a hidden folder beside the output, starts the child, and waits. On success
+it renames the folder; on failure, Ctrl-C or a crash it ends the child and removes the folder. So a stop takes
+effect at once even inside a long call into a compiled library, and a child that the system kills for lack of
+memory leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from ..errors import Cancelled, HemoCAMError, OutputError
+
+STAGING = "HEMOCAM_STAGING"
+
+
+def check_output(output: Path, force: bool) -> None:
+    """Raise :class:`OutputError` if ``output`` may not be written."""
+    if output.is_symlink() or (output.exists() and not output.is_dir()):
+        raise OutputError(f"{output} is not a folder; choose another --output.")
+    if output.exists() and any(output.iterdir()):
+        if not force:
+            raise OutputError(f"{output} exists; choose another --output, or replace it with --force.")
+        if not (output / "summary.json").is_file():
+            raise OutputError(f"{output} is not a HemoCAM result, so --force will not replace it.")
+
+
+def in_child() -> Path | None:
+    """The staging folder if this process is a supervised child, else None."""
+    value = os.environ.get(STAGING)
+    return Path(value) if value else None
+
+
+def supervise(arguments: list[str], output: Path, force: bool) -> int:
+    """Run ``hemocam ARGUMENTS`` in a child and give its result the name ``output``.
+
+    Returns the child's exit code: 0 when ``output`` is there, whole.
+
+    Raises
+    ------
+    OutputError
+        If ``output`` may not be written, or cannot be.
+    Cancelled
+        On Ctrl-C or a termination signal.
+    HemoCAMError
+        If the system ended the child.
+    """
+    check_output(output, force)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=".hemocam-", dir=output.parent))
+    except OSError as error:
+        raise OutputError(
+            f"Cannot write beside {output} ({error.strerror}); choose another --output."
+        ) from None
+    try:
+        code = _wait([sys.executable, "-m", "HemoCAMLib.doors.cli", *arguments], staging)
+        if code < 0 or code > 128:
+            raise HemoCAMError(
+                f"The system ended the work (signal {-code if code < 0 else code - 128}), "
+                f"probably for lack of memory; nothing was written."
+            )
+        if code == 0:
+            _give_name(staging, output, force)
+        return code
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _wait(command: list[str], staging: Path) -> int:
+    """Run ``command``; end it and raise :class:`Cancelled` when this process is told to stop."""
+    environment = {**os.environ, STAGING: str(staging)}
+    # a group of its own: Ctrl-C in the terminal reaches the parent only, which then ends the child
+    if os.name == "nt":
+        group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    else:
+        group = {"start_new_session": True}
+    stop = threading.Event()
+    previous = {}
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and threading.current_thread() is threading.main_thread():
+            previous[number] = signal.signal(number, lambda *_: stop.set())
+    # the child reads its standard input only to notice that the parent has gone
+    child = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, **group)
+    try:
+        while child.poll() is None and not stop.is_set():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(0.1)
+        if stop.is_set():
+            raise Cancelled
+        return child.returncode
+    finally:
+        if child.poll() is None:
+            child.kill()
+            child.wait()
+        child.stdin.close()
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _give_name(staging: Path, output: Path, force: bool) -> None:
+    """Rename ``staging`` to ``output``; what stood there is removed only once the new one has its name."""
+    check_output(output, force)
+    staging.chmod(0o777 & ~_umask())
+    old = None
+    try:
+        if output.exists():
+            old = output.with_name(f"{staging.name}-old")
+            output.rename(old)
+        staging.rename(output)
+    except OSError as error:
+        if old is not None and not output.exists():
+            old.rename(output)
+        raise OutputError(f"The result could not be moved to {output} ({error.strerror}).") from None
+    if old is not None:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _umask() -> int:
+    value = os.umask(0)
+    os.umask(value)
+    return value
+
+
+def end_with_parent(staging: Path) -> None:
+    """In the child: when the parent has gone, remove the staging folder and end."""
+
+    def watch() -> None:
+        with contextlib.suppress(OSError, ValueError):
+            while sys.stdin.buffer.raw.read(1):
+                pass
+        time.sleep(0.2)  # a parent that stops in order ends this process itself
+        shutil.rmtree(staging, ignore_errors=True)
+        os._exit(Cancelled.exit_code)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,120 @@
+"""The tables and the summary that a run leaves."""
+
+from __future__ import annotations
+
+import csv
+import json
+import platform
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from .. import __version__
+from ..models.bundle import Bundle
+from ..pipeline import Analysis
+from ..scene.content import SliceRow
+
+NOT_CLINICAL = "Research software, not for clinical use."
+
+
+def slice_rows(analysis: Analysis) -> list[SliceRow]:
+    """One row a slice, from inferior to superior."""
+    acquired = analysis.ct.acquired
+    along = analysis.order.axes[0] == 0  # `acquired` speaks of the CT's own K axis
+    rows = []
+    of_slice, positions, indices = analysis.slabs.of_slice, analysis.positions_mm, analysis.slice_indices()
+    for slab, position, index in zip(of_slice, positions, indices, strict=True):
+        values = dict(zip(analysis.classes, map(float, analysis.probabilities[slab]), strict=True))
+        real = True if acquired is None or not along else bool(acquired[index])
+        rows.append(SliceRow(int(index), float(position), values, bool(analysis.gate[slab]), real))
+    return rows
+
+
+def write_slices(rows: list[SliceRow], path: Path) -> None:
+    """Write ``slices.csv``: index, position in mm, acquired, gated in, probability of each class."""
+    classes = list(rows[0].probabilities)
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["index", "position_mm", "acquired", "gated_in", *classes])
+        for row in rows:
+            shown = [f"{row.probabilities[c]:.6f}" for c in classes]
+            writer.writerow([row.index, f"{row.position_mm:.3f}", int(row.acquired), int(row.gated), *shown])
+
+
+def summary(analysis: Analysis, bundle: Bundle, comparison: dict | None, timings: dict[str, float]) -> dict:
+    """What went in, what was asked, what was found: JSON values, nothing that names a patient."""
+    ct, options = analysis.ct, analysis.options
+    target = analysis.probabilities[:, analysis.target_index]
+    top = int(target.argmax())
+    start, stop = analysis.slabs.edges[top], analysis.slabs.edges[top + 1]
+    regions, count = ndimage.label(analysis.mask.array) if analysis.mask.array.any() else (None, 0)
+    sizes = sorted((np.bincount(regions.ravel())[1:] * ct.voxel_ml).tolist(), reverse=True) if count else []
+    indices = analysis.slice_indices()
+    return {
+        "hemocam": __version__,
+        "notice": NOT_CLINICAL,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "input": {
+            **ct.source,
+            "shape_kji": list(ct.shape),
+            "spacing_ijk_mm": [round(float(s), 6) for s in ct.spacing],
+            "ijk_to_ras": ct.ijk_to_ras.tolist(),
+            "slices_not_acquired": [] if ct.acquired is None else np.flatnonzero(~ct.acquired).tolist(),
+        },
+        "findings": list(ct.findings),
+        "model": {
+            "name": bundle.manifest.name,
+            "title": bundle.manifest.title,
+            "licence": bundle.manifest.licence,
+            "sha256": bundle.sha256,
+        },
+        "options": asdict(options),
+        "result": {
+            "target": options.target,
+            "highest_probability": round(float(target[top]), 6),
+            "at_slices": sorted((int(indices[start]), int(indices[stop - 1]))),
+            "slices_gated_in": int(analysis.gate[analysis.slabs.of_slice].sum()),
+            "slabs": len(analysis.slabs),
+            "mask_ml": round(float(analysis.mask.array.sum() * ct.voxel_ml), 3),
+            "mask_regions_ml": [round(s, 3) for s in sizes[:20]],
+            "scale": {
+                "name": options.scale,
+                "raw_at_1": [float(v) for v in analysis.scaled.one],
+                "raw_at_0": [float(v) for v in analysis.scaled.zero],
+                "raw_minimum": float(analysis.raw.min()),
+                "raw_maximum": float(analysis.raw.max()),
+            },
+        },
+        "comparison": comparison,
+        "timings_s": {k: round(v, 3) for k, v in timings.items()},
+        "versions": _versions(),
+    }
+
+
+def write_json(content: dict, path: Path) -> None:
+    """Write JSON; numbers that are not finite become null, which every reader understands."""
+    path.write_text(json.dumps(_finite(content), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    if isinstance(value, float | np.floating):
+        return float(value) if np.isfinite(value) else None
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "system": platform.system()}
+    for package in ("torch", "timm", "grad-cam", "numpy", "scipy", "SimpleITK", "slicer-core", "vtk"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found

@@ -1,0 +1,1 @@
+"""Training a bundle from virtual patients: samples, augmentation, the loop, calibration, export."""

@@ -1,0 +1,136 @@
+"""After training: probabilities that mean what they say, and a mask threshold a method and stage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..cams.engine import LibraryEngine
+from ..cams.scaling import scale_maps
+from ..models.manifest import Manifest
+from ..models.preprocess import probabilities
+from ..progress import Progress, silent
+from .loop import as_input
+from .samples import Samples
+
+if TYPE_CHECKING:
+    import torch
+
+THRESHOLDS = np.round(np.arange(0.05, 0.96, 0.025), 3)
+MIN_SPECIFICITY = 0.95
+
+
+def platt(logits: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
+    """Fit probability = sigmoid(slope * logit + intercept) by maximum likelihood (Platt 1999).
+
+    ``logits`` and ``targets`` (0 or 1) have shape (n,). The targets are smoothed as Platt proposes, so that
+    separable data give finite numbers. The slope is at least 0.05.
+    """
+    from scipy.optimize import minimize
+
+    positives, negatives = targets.sum(), (1 - targets).sum()
+    smooth = np.where(targets > 0, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+
+    def loss(p: np.ndarray) -> float:
+        z = p[0] * logits + p[1]
+        return float(np.mean(np.logaddexp(0, z) - smooth * z))
+
+    fit = minimize(loss, np.array([1.0, 0.0]), bounds=[(0.05, 20), (-20, 20)], method="L-BFGS-B")
+    return float(fit.x[0]), float(fit.x[1])
+
+
+def decision_threshold(probability: np.ndarray, targets: np.ndarray) -> float:
+    """Probability with the largest sensitivity + specificity among those of specificity 0.95 or more."""
+    order = np.unique(np.round(probability, 3))
+    best, chosen = -1.0, 0.5
+    for threshold in order:
+        called = probability >= threshold
+        sensitivity = called[targets > 0].mean()
+        specificity = 1 - called[targets == 0].mean()
+        if specificity >= MIN_SPECIFICITY and sensitivity + specificity > best:
+            best, chosen = sensitivity + specificity, float(threshold)
+    return float(np.clip(chosen, 0.05, 0.95))
+
+
+def calibrate(logits: np.ndarray, samples: Samples, classes: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    """Calibration of every class, as the manifest holds it, from validation logits (n, classes)."""
+    targets, weights = samples.targets(classes)
+    result = {}
+    for column, name in enumerate(classes):
+        counted = weights[:, column] > 0
+        z, t = logits[counted, column], targets[counted, column]
+        if not 0 < t.sum() < len(t):  # a class that never (or always) occurs here cannot be calibrated
+            result[name] = {"slope": 1.0, "intercept": 0.0, "threshold": 0.5}
+            continue
+        slope, intercept = platt(z, t)
+        probability = 1 / (1 + np.exp(-(slope * z + intercept)))
+        result[name] = {
+            "slope": round(slope, 5),
+            "intercept": round(intercept, 5),
+            "threshold": round(decision_threshold(probability, t), 3),
+        }
+    return result
+
+
+def dice_curve(
+    network: torch.nn.Module,
+    samples: Samples,
+    manifest: Manifest,
+    method: str,
+    stage: int,
+    progress: Progress = silent,
+) -> tuple[np.ndarray, float]:
+    """Mean Dice over patients at every one of THRESHOLDS, and the share of peaks inside the bleeding.
+
+    The maps are scaled and gated as the pipeline shows them, on the network's grid. Only patients with a
+    hemorrhage count; one whose slices are all gated out scores 0. The peak is that of the whole volume's map.
+    """
+    import torch
+    import torch.nn.functional as F  # noqa: N812
+
+    engine = LibraryEngine(network)
+    index = manifest.class_index(manifest.target)
+    gate_at = manifest.calibration[manifest.target][2]
+    curves, hits = [], []
+    patients = np.unique(samples.patient[samples.labels.any(axis=(1, 2))])
+    for done, patient in enumerate(patients):
+        progress(f"Measuring {method} at stage {stage}", done, len(patients))
+        rows = np.flatnonzero(samples.patient == patient)
+        x = as_input(torch.from_numpy(samples.hu[rows]).float(), manifest)
+        with torch.inference_mode():
+            logits = network(x).float().numpy()
+        gate = probabilities(logits, manifest)[:, index] >= gate_at
+        raw = np.zeros((len(rows), 1, 1), np.float32)
+        if gate.any():
+            shown = engine.raw_maps(x[torch.from_numpy(gate)], index, method, stage)
+            raw = np.zeros((len(rows), *shown.shape[1:]), np.float32)
+            raw[gate] = shown
+        scaled = torch.from_numpy(scale_maps(raw, "gated", gate).maps)[:, None]
+        maps = F.interpolate(scaled, samples.hu.shape[1:], mode="bilinear", align_corners=False)[:, 0].numpy()
+        truth = samples.labels[rows] > 0
+        size = truth.sum()
+        inside, everywhere = (
+            np.histogram(m, np.append(THRESHOLDS, np.inf))[0][::-1].cumsum()[::-1]
+            for m in (maps[truth], maps)
+        )
+        curves.append(2 * inside / (everywhere + size))
+        hits.append(bool(maps.any() and truth.flat[maps.argmax()]))
+    return np.mean(curves, axis=0), float(np.mean(hits))
+
+
+def choose_thresholds(
+    network: torch.nn.Module,
+    samples: Samples,
+    manifest: Manifest,
+    methods: tuple[str, ...],
+    stages: tuple[int, ...],
+    progress: Progress = silent,
+) -> dict:
+    """Mask threshold with the best mean Dice a method and stage, as the manifest holds it."""
+    result: dict = {"default": manifest.thresholds["default"]}
+    for method in methods:
+        for stage in stages:
+            curve, _ = dice_curve(network, samples, manifest, method, stage, progress)
+            result.setdefault(method, {})[str(stage)] = float(THRESHOLDS[curve.argmax()])
+    return result
