@@ -1,0 +1,261 @@
+"""Brain tissue and the fluid in and around it: cortex, sulci, fissures, cisterns, ventricles, deep nuclei."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .frame import Frame
+from .noise import SampledNoise, SmoothField
+from .shapes import blend, chain, ellipsoid, fill, within
+from .skull import FORAMEN, sigmoid
+
+# Centre lines of the left lateral ventricle, (x, y, z, radius) in mm, for a ventricle of middle size.
+VENTRICLE_BODY = [
+    (11.0, -48.0, 4.0, 2.2),
+    (8.5, -37.0, 8.0, 4.2),
+    (7.0, -22.0, 16.0, 4.4),
+    (11.0, -3.0, 21.0, 4.4),
+    (18.0, 14.0, 19.0, 5.0),
+    (25.0, 27.0, 9.0, 6.2),
+    (24.0, 44.0, 3.0, 3.2),
+    (22.0, 57.0, 2.0, 1.2),
+]
+VENTRICLE_TEMPORAL = [
+    (26.0, 27.0, 8.0, 4.5),
+    (32.0, 16.0, -7.0, 2.4),
+    (33.0, 1.0, -15.0, 1.8),
+    (29.0, -9.0, -17.0, 1.6),
+]
+
+
+def tentorium_height(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Height in mm of the tentorium, a tent over the cerebellum, at (x, y)."""
+    return 7 - 0.55 * np.abs(x) - 0.33 * np.maximum(y - 28, 0)
+
+
+class Brain:
+    """One person's brain; ``rng`` draws age, densities and the shape of the convolutions."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.atrophy = float(rng.beta(1.2, 1.6))
+        self.grey_hu = rng.uniform(33, 41)
+        self.white_hu = self.grey_hu - rng.uniform(4, 10)
+        self.fluid_hu = rng.uniform(2, 14)
+        a = self.atrophy
+        self.sulcus_mm = 0.12 + 1.5 * a**1.3 * rng.uniform(0.6, 1.3)
+        self.sulcus_depth = rng.uniform(10, 18) + 6 * a
+        self.rim_mm = 2.6 * a**1.5 * rng.uniform(0.3, 1.3)
+        self.ventricle = 0.55 + 0.9 * a * rng.uniform(0.5, 1.4) + rng.uniform(-0.1, 0.25)
+        self.cistern = 0.75 + 0.5 * a + rng.uniform(-0.15, 0.25)
+        self.asymmetry = rng.uniform(-0.18, 0.18)
+        self.septum_mm = rng.uniform(0.5, 1.2) + (rng.random() < 0.06) * rng.uniform(1.5, 4)
+        self.convolutions = SampledNoise.draw(rng, rng.uniform(9.0, 12.5))
+        self.spacing = rng.uniform(4.0, 5.5)
+        self.medial = SmoothField.draw(rng, 8)
+        self.folia = SmoothField.draw(rng, (3.0, 4.0, 7.0))
+        self.texture = SmoothField.draw(rng, 5)
+        self.shade = SmoothField.draw(rng, 35)
+        self.shade_hu = rng.uniform(0, 1.2)
+        self.texture_hu = rng.uniform(0, 1.2)
+        self.wobble = SmoothField.draw(rng, 14)
+        self.patchy = SmoothField.draw(rng, 20)
+        self.pallor_mm = rng.uniform(2, 14) * (rng.random() < 0.2 + 0.5 * a)
+        self.pallor_hu = rng.uniform(3, 10)
+
+    def paint(
+        self, frame: Frame, depth: np.ndarray, edge: np.ndarray, hu: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Fill the cavity, in place; return the shares (0..1) of cavity, subarachnoid fluid and ventricle."""
+        cavity = fill(depth, edge)
+        hindbrain = self._hindbrain(frame)
+        sulci, ribbon = self._cortex(frame, depth, hindbrain)
+        white = fill(ribbon, 2.2)
+        if frame.z.min() < 32 and frame.z.max() > -25:
+            self._deep_nuclei(frame, white)
+        tissue = self.grey_hu + (self.white_hu - self.grey_hu) * white
+        tissue += frame.field(self.shade) * np.float32(self.shade_hu)
+        tissue += frame.field(self.texture) * np.float32(self.texture_hu)
+        fluid = np.maximum(sulci, self._cisterns(frame, depth))
+        ventricle = self._ventricles(frame, tissue)
+        fluid = fluid * (1 - ventricle)
+        blend(tissue, np.float32(self.fluid_hu), np.maximum(fluid, ventricle))
+        blend(hu, tissue, cavity)
+        return cavity, fluid * cavity, ventricle * cavity
+
+    def _hindbrain(self, frame: Frame) -> np.ndarray:
+        """Share of a voxel's surroundings that is cerebellum or brain stem."""
+        if frame.z.min() > 12:
+            return np.zeros((1, 1, 1), np.float32)
+        side = np.abs(frame.x)
+        behind = sigmoid((frame.y - np.maximum(2 + 0.46 * side, 20 - side)) / 1.5)
+        below = sigmoid((tentorium_height(frame.x, frame.y) - frame.z) / 0.8) * behind
+        stem = fill(self._stem(frame.x, frame.y, frame.z), 3.0)
+        return np.maximum(below, stem)
+
+    @staticmethod
+    def _stem(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """Signed distance to midbrain, pons and medulla, a tube that bulges at the pons."""
+        pons = np.exp(-(((z + 29) / 10) ** 2))
+        top, broad = sigmoid((-6 - z) / 1.5), sigmoid((z + 22) / 2)
+        wide, long = 8 + 9 * pons + 7 * broad, 8 + 6 * pons + 3 * broad
+        middle = 9 + 0.25 * np.maximum(-z - 25, 0)
+        rho = np.sqrt((x / wide) ** 2 + ((y - middle) / long) ** 2)
+        return (1 - rho) * long - 20 * (1 - top)
+
+    def _cortex(
+        self, frame: Frame, depth: np.ndarray, hindbrain: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Share of sulcal fluid, and the distance in mm inside the white matter (negative: grey)."""
+        sulci = np.zeros(frame.shape, np.float32)
+        hind = np.broadcast_to(hindbrain, frame.shape)
+        ribbon = np.minimum(depth - 4.0, 8.0)
+        patch = frame.field(self.patchy)
+        here = (depth > -1.5) & (depth < 32) & (hind < 0.9)
+        d = depth[here]
+        x, y, z = frame.x[here], frame.y[here], frame.z[here]
+        stretch = 0.35 + 0.65 / np.maximum(1 - d * np.float32(1 / 75), 0.3)
+        gap = np.abs(self.convolutions.at(z * stretch, y * stretch, x * stretch)) * np.float32(self.spacing)
+        over = np.maximum(d - np.float32(self.sulcus_depth) * (1 + 0.25 * patch[here]), 0)
+        half = np.float32(self.sulcus_mm) * (1 + 0.35 * patch[here])
+        sulci[here] = fill(half - 0.6 * over - gap, np.float32(frame.edge + 0.35 * frame.step)) * (
+            1 - hind[here]
+        )
+        ribbon[here] = np.minimum(ribbon[here], gap + 0.6 * over - half - 2.6)
+        if self.rim_mm > 0.1:
+            front = 1 + 0.5 * np.clip(-frame.y * np.float32(1 / 80), -1, 1)
+            rim = np.float32(self.rim_mm) * np.clip(front + 0.4 * patch, 0, 2) - depth
+            sulci = np.maximum(sulci, fill(rim, frame.edge) * (1 - 0.6 * hind))
+        self._medial(frame, sulci, ribbon, hind)
+        if frame.z.min() < 12:
+            leaf = np.abs(frame.field(self.folia))
+            trace = (
+                fill(np.float32(0.02 + 0.12 * self.atrophy) - leaf * 0.5, 0.4) * (hind > 0.5) * (depth < 22)
+            )
+            sulci = np.maximum(sulci, 0.55 * trace * (self._stem(frame.x, frame.y, frame.z) < -2))
+            ribbon = ribbon + (2.5 * (leaf - 0.8) - ribbon) * hind * (depth < 25)
+        return sulci, ribbon
+
+    def _medial(self, frame: Frame, sulci: np.ndarray, ribbon: np.ndarray, hind: np.ndarray) -> None:
+        """The fissure between the hemispheres, with its own convolutions, except where the callosum joins."""
+        window = frame.window(((-24, 24), (-95, 95), (-30, 85)))
+        if window is None:
+            return
+        x, y, z = frame.at(window)
+        side = np.abs(x + frame.field(self.wobble, window) * 0.5)
+        join = np.sqrt(((y + 6) / 44) ** 2 + ((z - 2) / 25) ** 2)
+        apart = (join - 1) * 24
+        apart = np.where(y > 30, np.minimum(apart, 3 * (z - tentorium_height(x, y))), apart)
+        width = np.float32(0.25 + 1.7 * self.atrophy**1.3) + 0.35 * frame.field(self.patchy, window)
+        gap = np.abs(frame.field(self.medial, window)) * np.float32(4.0)
+        over = np.maximum(side - np.float32(0.7 * self.sulcus_depth), 0)
+        cleft = np.maximum(width - side, np.float32(0.8 * self.sulcus_mm) - gap - 0.8 * over)
+        share = fill(np.minimum(cleft, apart), frame.edge) * (1 - hind[window])
+        np.maximum(sulci[window], share, out=sulci[window])
+        grey = np.minimum(side - width - 3.2, gap + 0.8 * over - 2.4)
+        part = ribbon[window]
+        np.minimum(part, np.maximum(grey, 2 - apart), out=part)
+
+    def _deep_nuclei(self, frame: Frame, white: np.ndarray) -> None:
+        for side in (-1, 1):
+            window = frame.window(((side * 24 - 24, side * 24 + 24), (-52, 22), (-14, 26)))
+            if window is None:
+                continue
+            x, y, z = frame.at(window)
+            part = white[window]
+            for centre, radii, turn in (
+                ((side * 13, -32, 9), (5, 11, 9), side * 0.15),
+                ((side * 26, -16, 3), (6.5, 16, 9), side * -0.15),
+                ((side * 11, 3, 7), (8.5, 14, 8.5), side * -0.5),
+            ):
+                nucleus = fill(ellipsoid(x, y, z, centre, radii, turn), 2.0)
+                part *= 1 - nucleus
+            insula = within(side * x, 36.5, 40.0, 1.5) * within(y, -34, 12, 4) * within(z, -9, 18, 4)
+            part *= 1 - insula
+
+    def _cisterns(self, frame: Frame, depth: np.ndarray) -> np.ndarray:
+        fluid = np.zeros(frame.shape, np.float32)
+        edge = frame.edge + 0.35 * frame.step
+        size = np.float32(self.cistern)
+        for side, own in ((-1, 1 - self.asymmetry), (1, 1 + self.asymmetry)):
+            window = frame.window(((side * 38 - 38, side * 38 + 38), (-44, 24), (-24, 26)))
+            if window is None:
+                continue
+            x, y, z = frame.at(window)
+            s = side * x
+            rough = frame.field(self.wobble, window)
+            half = size * np.float32(own) * (0.55 + 1.5 * self.atrophy) * (1 + 0.3 * rough)
+            insula = half - np.abs(s - 41 - 0.004 * (y + 12) ** 2 * -1)
+            insula = np.minimum(insula, np.minimum(y + 36, 14 - y))
+            insula = np.minimum(insula, np.minimum(z + 10, 20 - z))
+            cleft = half * 0.9 - np.abs(z - (0.34 * (y + 14))) * 0.8
+            cleft = np.minimum(np.minimum(cleft, s - 39), np.minimum(y + 38, 22 - y))
+            stem = chain(
+                s, y, z, [(8, -16, -19, 1.6 * size), (24, -22, -15, 1.2 * size), (41, -34, -10, 1.8 * size)]
+            )
+            share = fill(np.maximum(np.maximum(insula, cleft), stem), edge)
+            np.maximum(fluid[window], share, out=fluid[window])
+        window = frame.window(((-36, 36), (-40, 44), (-62, 10)))
+        if window is not None:
+            x, y, z = frame.at(window)
+            turn = np.arctan2(y + 16, x)
+            star = (12.5 + 3.0 * np.cos(5 * turn + 1.57)) * np.sqrt(size)
+            star = np.minimum(star - np.hypot(x, (y + 16) * 1.1), 7 - np.abs(z + 19))
+            ring = self._stem_ring(frame, window, size)
+            back = ellipsoid(x, y, z, (0, 24, -4), (11 * size, 4 * size, 5 * size))
+            share = fill(np.maximum(np.maximum(star, ring), back), edge)
+            np.maximum(fluid[window], share, out=fluid[window])
+        window = frame.window(((-34, 34), (8, 72), (-75, -34)))
+        if window is not None:
+            x, y, z = frame.at(window)
+            magna = ellipsoid(x, y, z, (0, 44, -57), (20 * size, 16 * size, 7 * size))
+            canal = np.minimum(7 - np.abs(z + 58) * 0.3, 15 - np.hypot(x, y - FORAMEN[1]))
+            cord = np.hypot(x, y - 19) - 7.5
+            share = fill(np.maximum(magna, np.minimum(canal, cord)), edge)
+            np.maximum(fluid[window], share, out=fluid[window])
+        return fluid
+
+    def _stem_ring(self, frame: Frame, window: tuple[slice, slice, slice], size: float) -> np.ndarray:
+        """Ambient, interpeduncular and prepontine cisterns: a shell around the brain stem."""
+        x, y, z = frame.at(window)
+        outside = -self._stem(x, y, z)
+        thick = size * (
+            2.2 + 2.5 * sigmoid((2 - y) / 3) * sigmoid((-16 - z) / 3) - 0.8 * sigmoid((y - 14) / 3)
+        )
+        return np.minimum(np.minimum(outside, thick - outside) * 1.5, np.minimum(-3 - z, z + 60))
+
+    def _ventricles(self, frame: Frame, tissue: np.ndarray) -> np.ndarray:
+        share = np.zeros(frame.shape, np.float32)
+        edge = frame.edge + 0.4 * frame.step
+        for side, own in ((-1, 1 + self.asymmetry), (1, 1 - self.asymmetry)):
+            size = self.ventricle * own
+            for points, grow in ((VENTRICLE_BODY, size), (VENTRICLE_TEMPORAL, 0.45 * size + 0.3)):
+                if points is VENTRICLE_TEMPORAL and self.ventricle < 0.7:
+                    continue
+                tube = [(px + 2.2 * (size - 1), py, pz, r * grow) for px, py, pz, r in points]
+                lows, highs = np.min(tube, 0), np.max(tube, 0)
+                pad = 14 if self.pallor_mm else 5
+                box = [(lo - pad - 6, hi + pad + 6) for lo, hi in zip(lows[:3], highs[:3], strict=True)]
+                box[0] = box[0] if side > 0 else (-box[0][1], -box[0][0])
+                window = frame.window(tuple(box))
+                if window is None:
+                    continue
+                x, y, z = frame.at(window)
+                s = side * x
+                solid = chain(s, y, z, tube) + frame.field(self.wobble, window) * np.float32(0.7)
+                solid = np.minimum(solid, s - np.float32(self.septum_mm))
+                if self.pallor_mm:
+                    pale = np.exp(-np.maximum(-solid, 0) / np.float32(self.pallor_mm))
+                    part = tissue[window]
+                    part -= np.float32(self.pallor_hu) * pale * (s > 3)
+                part = share[window]
+                np.maximum(part, fill(solid, edge), out=part)
+        third = 1.0 + 2.4 * max(self.ventricle - 0.6, 0)
+        for centre, radii in (
+            ((0, -4, 1), (third, 14, 11)),
+            ((0, 29, -31), (5 + 3 * self.ventricle, 3 + 2 * self.ventricle, 9)),
+        ):
+            window = frame.window(tuple((c - r - 3, c + r + 3) for c, r in zip(centre, radii, strict=True)))
+            if window is not None:
+                part = share[window]
+                np.maximum(part, fill(ellipsoid(*frame.at(window), centre, radii), edge), out=part)
+        return share

@@ -1,0 +1,350 @@
+"""Bleedings of five kinds, poured into a rendered head.
+
+Every kind is an order in which space fills up: a ``level`` in mm over a window of the head, lowest first, and
+the share of each voxel where that blood can be at all. The wished volume then decides up to which level.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from .brain import tentorium_height
+from .frame import Frame
+from .noise import SmoothField
+from .shapes import blend, fill
+
+KINDS = ("epidural", "intraparenchymal", "intraventricular", "subarachnoid", "subdural")
+Window = tuple[slice, slice, slice]
+
+
+@dataclass
+class Head:
+    """A rendered head on the grid of sub-slices, before the scanner; arrays (k, j, i), float32.
+
+    ``hu``; ``depth`` in mm below the inner table; the shares (0..1) ``cavity``, ``fluid`` (subarachnoid),
+    ``ventricle``, ``dura``, and ``blood`` already poured. ``parts`` sub-slices make a slice.
+    """
+
+    frame: Frame
+    hu: np.ndarray
+    depth: np.ndarray
+    cavity: np.ndarray
+    fluid: np.ndarray
+    ventricle: np.ndarray
+    dura: np.ndarray
+    blood: np.ndarray
+    parts: int
+    voxel_ml: float
+
+    def averaged(self, array: np.ndarray) -> np.ndarray:
+        """Average sub-slices to slices."""
+        if self.parts == 1:
+            return array
+        return array.reshape(-1, self.parts, *array.shape[1:]).mean(1)
+
+    def around(self, centre: np.ndarray, reach: float | tuple[float, float, float]) -> Window | None:
+        """Window of a box about ``centre`` (x, y, z) of the head, widened to whole slices."""
+        window = self.frame.window(
+            tuple((c - r, c + r) for c, r in zip(centre, np.broadcast_to(reach, 3), strict=True))
+        )
+        if window is None:
+            return None
+        k = window[0]
+        first, last = k.start // self.parts * self.parts, -(-k.stop // self.parts) * self.parts
+        return slice(first, last), *window[1:]
+
+    def somewhere(
+        self, rng: np.random.Generator, where: np.ndarray, window: Window | None = None
+    ) -> np.ndarray:
+        """Head coordinates (x, y, z) of a random voxel where ``where`` is true."""
+        places = np.flatnonzero(where)
+        place = np.unravel_index(places[int(rng.random() * len(places))], where.shape)
+        frame = self.frame
+        if window:
+            place = tuple(p + w.start for p, w in zip(place, window, strict=True))
+        return np.array([frame.x[place], frame.y[place], frame.z[place]], dtype=float)
+
+
+@dataclass
+class Bleeding:
+    """Where blood of one kind goes: a window, the order of filling in mm, and the share of room in it."""
+
+    window: Window
+    level: np.ndarray
+    room: np.ndarray
+    hu: float
+    mottle_hu: float
+    place: dict
+    sharpness: np.ndarray | float = 1.0
+    halo_mm: float = 0.0
+    halo_hu: float = 0.0
+    whole: bool = False
+
+
+def radius_of(ml: float) -> float:
+    """Radius in mm of a ball of ``ml``."""
+    return float((3000 * ml / (4 * np.pi)) ** (1 / 3))
+
+
+def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    """Draw a number whose logarithm is uniform."""
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
+def intraparenchymal(
+    head: Head, rng: np.random.Generator, ml: float, centre: np.ndarray | None
+) -> Bleeding | None:
+    """A bleeding into the tissue: basal ganglia, thalamus, lobes, cerebellum or pons."""
+    side = rng.choice([-1, 1])
+    site = str(
+        rng.choice(
+            ["basal ganglia", "thalamus", "lobe", "cerebellum", "pons"], p=[0.35, 0.12, 0.4, 0.1, 0.03]
+        )
+    )
+    radius = radius_of(ml)
+    if ml > 12 and site in ("thalamus", "pons"):
+        site = "basal ganglia"
+    if ml > 35 and site == "cerebellum":
+        site = "lobe"
+    frame = head.frame
+    drawn = {
+        "basal ganglia": (side * 26, -12, 4),
+        "thalamus": (side * 12, 3, 7),
+        "cerebellum": (side * rng.uniform(8, 30), rng.uniform(35, 52), rng.uniform(-42, -25)),
+        "pons": (0, 6, -30),
+    }
+    if site == "lobe":
+        deep = min(max(0.75 * radius, 8), 26)
+        where = (np.abs(head.depth - deep - 4) < 4) & (np.abs(frame.x) > 6 + 0.5 * radius)
+        where &= (head.ventricle < 0.1) & (frame.z > tentorium_height(frame.x, frame.y) + 0.5 * radius)
+        drawn_centre = head.somewhere(rng, where) if where.any() else np.array([side * 35.0, -20, 25])
+    else:
+        drawn_centre = np.array(drawn[site]) + rng.normal(0, 3, 3)
+    squeeze = rng.uniform(0.65, 1.4, 3)
+    angles = rng.uniform(0, np.pi)
+    rough = rng.uniform(0.08, 0.38)
+    field = SmoothField.draw(rng, max(0.55 * radius, 3.0))
+    fine = SmoothField.draw(rng, max(0.25 * radius, 3.0))
+    halo = rng.uniform(0.05, 0.7) * radius + rng.uniform(0, 4)
+    look = {"hu": rng.uniform(52, 85), "mottle_hu": rng.uniform(0, 8), "halo_hu": rng.uniform(0, 14)}
+    centre = drawn_centre if centre is None else centre
+    squeeze = squeeze / squeeze.prod() ** (1 / 3)
+    window = head.around(centre, radius * squeeze.max() * 1.9 + halo + 3)
+    if window is None:
+        return None
+    x, y, z = frame.at(window)
+    u, v, w = (a - np.float32(c) for a, c in zip((x, y, z), centre, strict=True))
+    c, s = np.float32(np.cos(angles)), np.float32(np.sin(angles))
+    u, v = u * c + v * s, v * c - u * s
+    level = np.sqrt((u / squeeze[0]) ** 2 + (v / squeeze[1]) ** 2 + (w / squeeze[2]) ** 2).astype(np.float32)
+    level += np.float32(rough * radius) * (frame.field(field, window) + 0.35 * frame.field(fine, window))
+    room = head.cavity[window] - np.maximum(head.dura[window], head.ventricle[window])
+    return Bleeding(
+        window,
+        level,
+        np.clip(room, 0, 1),
+        place={"site": site, "centre_mm": [round(float(c), 1) for c in centre]},
+        halo_mm=halo,
+        whole=True,
+        **look,
+    )
+
+
+def intraventricular(head: Head, rng: np.random.Generator, ml: float) -> Bleeding | None:
+    """Blood in the ventricles: a horizontal level in the dependent horns, or a cast around one point."""
+    layered = bool(rng.random() < 0.45)
+    side = float(rng.choice([-1, 0, 1]))
+    field = SmoothField.draw(rng, 16)
+    look = {"hu": rng.uniform(50, 85), "mottle_hu": rng.uniform(0, 7)}
+    jitter = rng.uniform(0, 14)
+    start = rng.normal(0, 1, 3) * (14, 22, 8) + (0, 5, 10)
+    window = head.around(np.array([0, 5, -5]), (56, 72, 48))
+    if window is None:
+        return None
+    frame = head.frame
+    x, y, z = frame.at(window)
+    noise = frame.field(field, window)
+    if layered:
+        level = -y + 0.08 * jitter * noise - np.float32(0.5 * side) * np.sign(x) * 10
+    else:
+        level = np.sqrt(sum((a - np.float32(c)) ** 2 for a, c in zip((x, y, z), start, strict=True)))
+        level = level + np.float32(jitter) * noise
+    inside = head.ventricle[window]
+    near = ndimage.uniform_filter(inside, (3, 5, 5))
+    near = ndimage.uniform_filter(near, (3, 5, 5))
+    # Ventricles that are too small for the wished volume widen, after they are full.
+    level = np.where(inside > 0.5, level, level + 60 * (1 - near) + 200)
+    room = np.where(inside > 0.5, inside, np.clip(near * 30, 0, 1)) * (head.cavity[window] > 0.5)
+    return Bleeding(window, level, room, place={"layered": layered}, **look)
+
+
+def subarachnoid(head: Head, rng: np.random.Generator, ml: float) -> Bleeding | None:
+    """Blood in sulci, fissures and cisterns of a region."""
+    side = rng.choice([-1, 1])
+    site = str(rng.choice(["basal", "sylvian", "convexity"], p=[0.35, 0.25, 0.4]))
+    frame = head.frame
+    if site == "convexity":
+        where = (head.depth > 2) & (head.depth < 5) & (frame.z > -5)
+        centre = head.somewhere(rng, where) if where.any() else np.array([0.0, 0, 70])
+    else:
+        centre = np.array([0, -18, -16] if site == "basal" else [side * 44, -16, 2]) + rng.normal(0, 4, 3)
+    field = SmoothField.draw(rng, 18)
+    patches = rng.uniform(2, 12)
+    swell = rng.uniform(0.22, 0.5)
+    look = {"hu": rng.uniform(47, 74), "mottle_hu": rng.uniform(0, 5)}
+    reach = min(24 + 14 * ml ** (1 / 2.2), 95)
+    window = head.around(centre, reach)
+    if window is None:
+        return None
+    x, y, z = frame.at(window)
+    level = np.sqrt(sum((a - np.float32(c)) ** 2 for a, c in zip((x, y, z), centre, strict=True)))
+    level += np.float32(patches) * frame.field(field, window)
+    fluid = head.fluid[window]
+    near = ndimage.uniform_filter(fluid, (1, 3, 3))
+    # Blood distends the sulci: it also takes the voxels that hold or touch some fluid.
+    room = np.clip((np.maximum(fluid, near) - np.float32(0.12)) / np.float32(swell), 0, 1)
+    thin = np.clip(1.6 - head.depth[window] * 0.5, 0, 1) * 0.6
+    room = np.maximum(room, thin * (head.depth[window] > 0)) * (1 - head.dura[window])
+    room *= head.cavity[window]
+    return Bleeding(
+        window, level, room, place={"site": site, "centre_mm": [round(float(c), 1) for c in centre]}, **look
+    )
+
+
+def _under_the_skull(
+    head: Head,
+    rng: np.random.Generator,
+    ml: float,
+    ratio: tuple[float, float],
+    steep: float,
+    look: dict,
+    sides: bool,
+) -> Bleeding | None:
+    """A collection on the inner table: ``ratio`` of radius to thickness, ``steep`` its rim's exponent."""
+    frame = head.frame
+    where = (
+        (head.depth > 1) & (head.depth < 4) & (frame.z > -12) & (np.abs(frame.x) > 12) & (head.cavity > 0.9)
+    )
+    pick = rng.random()
+    shape = log_uniform(rng, *ratio)
+    stretch = rng.uniform(0.75, 1.35, 2)
+    field = SmoothField.draw(rng, 14)
+    rough = rng.uniform(0, 0.2)
+    if not where.any():
+        return None
+    places = np.flatnonzero(where)
+    place = np.unravel_index(places[int(pick * len(places))], where.shape)
+    centre = np.array([frame.x[place], frame.y[place], frame.z[place]], dtype=float)
+    # A paraboloid cap of radius w and thickness w / shape holds pi w^3 / (2 shape).
+    width = (2000 * ml * shape / np.pi) ** (1 / 3) * 1.15
+    width = min(width, 95.0)
+    window = head.around(centre, width * stretch.max() + 4)
+    if window is None:
+        return None
+    x, y, z = frame.at(window)
+    u, v, w = (a - np.float32(c) for a, c in zip((x, y, z), centre, strict=True))
+    far = ((u * u + v * v) / np.float32(stretch[0] ** 2) + (w / np.float32(stretch[1])) ** 2) / np.float32(
+        width**2
+    )
+    profile = np.clip(1 - far ** np.float32(steep), 0, 1) * (
+        1 + np.float32(rough) * frame.field(field, window)
+    )
+    if sides:
+        profile = profile * np.clip((np.sign(centre[0]) * x) / 2, 0, 1)
+    profile = np.clip(profile, 1e-3, None)
+    depth = head.depth[window]
+    room = head.cavity[window] * (far < 1) * (1 - head.dura[window] * (depth > 2))
+    return Bleeding(
+        window,
+        (depth / profile).astype(np.float32),
+        room,
+        sharpness=profile,
+        place={
+            "side": "left" if centre[0] > 0 else "right",
+            "centre_mm": [round(float(c), 1) for c in centre],
+        },
+        **look,
+    )
+
+
+def subdural(head: Head, rng: np.random.Generator, ml: float) -> Bleeding | None:
+    """A crescent over one hemisphere; sometimes a film along the falx or on the tentorium."""
+    site = str(rng.choice(["convexity", "falx", "tentorium"], p=[0.84, 0.1, 0.06]))
+    look = {"hu": rng.uniform(48, 82), "mottle_hu": rng.uniform(0, 8)}
+    side = int(rng.choice([-1, 1]))
+    place = rng.uniform((-60, 5), (60, 50))
+    field = SmoothField.draw(rng, 12)
+    if site == "convexity" or ml > 25:
+        return _under_the_skull(head, rng, ml, (5, 14), rng.uniform(1.2, 2.5), look, sides=True)
+    frame = head.frame
+    if site == "falx":
+        centre = np.array([side * 2.0, place[0], place[1]])
+        window = head.around(centre, (14, 42, 42))
+        if window is None:
+            return None
+        x, y, z = frame.at(window)
+        away = side * x
+        far = ((y - centre[1]) / 42) ** 2 + ((z - centre[2]) / 34) ** 2
+        inner = np.sqrt(((y + 2) / 56) ** 2 + ((z - 6) / 40) ** 2) > 1
+        room = head.cavity[window] * inner * (z > tentorium_height(x, y))
+    else:
+        centre = np.array([side * 26.0, 40.0, -12.0])
+        window = head.around(centre, (40, 45, 26))
+        if window is None:
+            return None
+        x, y, z = frame.at(window)
+        away = (z - tentorium_height(x, y)) * 0.85
+        far = ((x - centre[0]) / 34) ** 2 + ((y - centre[1]) / 40) ** 2
+        room = head.cavity[window] * ((x * x + ((y - 4) / 1.4) ** 2) > 23**2) * (y > 6)
+    profile = np.clip(1 - far, 1e-3, 1) * (1 + 0.2 * frame.field(field, window))
+    profile = np.clip(profile, 1e-3, None)
+    room = room * (far < 1) * fill(away, frame.edge)
+    level = np.maximum(away, 0) / profile
+    return Bleeding(
+        window,
+        level.astype(np.float32),
+        room,
+        sharpness=profile,
+        place={"site": site, "side": "left" if side > 0 else "right"},
+        **look,
+    )
+
+
+def epidural(head: Head, rng: np.random.Generator, ml: float) -> Bleeding | None:
+    """A lens between skull and dura, of limited extent."""
+    look = {"hu": rng.uniform(55, 88), "mottle_hu": rng.uniform(0, 9)}
+    return _under_the_skull(head, rng, ml, (1.5, 3.0), 1.0, look, sides=False)
+
+
+def pour(head: Head, bleeding: Bleeding, ml: float, rng: np.random.Generator) -> np.ndarray:
+    """Fill ``bleeding`` with ``ml`` of blood, in place; return the share of each voxel of its window."""
+    window, frame = bleeding.window, head.frame
+    room = bleeding.room * (1 - head.blood[window])
+    level = np.where(room > 0.02, bleeding.level, np.float32(1e6))
+    slices = head.averaged(np.minimum(level, 1e4))
+    open_to = head.averaged(room) >= 0.5
+    levels = slices[open_to]
+    wished = round(ml / head.voxel_ml)
+    if len(levels) == 0:
+        return np.zeros_like(room)
+    reached = np.partition(levels, wished)[wished] if wished < len(levels) else levels.max() + 1
+    share = fill((reached - level) * bleeding.sharpness, frame.edge) * room
+    if bleeding.whole:
+        parts, count = ndimage.label(head.averaged(share) > 0.4)
+        if count > 1:
+            largest = np.argmax(np.bincount(parts.ravel())[1:]) + 1
+            keep = ndimage.binary_dilation(parts == largest, np.ones((1, 3, 3)))
+            share = share * np.repeat(keep, head.parts, axis=0)
+    mottle = frame.field(SmoothField.draw(rng, 4.0), window) * np.float32(bleeding.mottle_hu)
+    hu = head.hu[window]
+    soft = (hu < 250) & (hu > -200)
+    if bleeding.halo_mm:
+        halo = np.clip(1 - (level - reached) / np.float32(bleeding.halo_mm), 0, 1) * head.cavity[window]
+        drop = np.minimum(np.float32(bleeding.halo_hu), np.maximum(hu - 10, 0))
+        hu -= drop * halo * (1 - np.maximum(head.fluid[window], head.ventricle[window])) * (soft & (hu < 48))
+    blend(hu, np.float32(bleeding.hu) + mottle, share * soft)
+    head.blood[window] += share
+    return share

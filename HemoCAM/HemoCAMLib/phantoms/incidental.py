@@ -1,0 +1,187 @@
+"""What every head has besides brain and bone, and what some have: dura, vessels, calcium, old scars.
+
+Many of these are as bright as blood (venous sinuses, contrast, calcium). They are never labelled.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .brain import tentorium_height
+from .frame import Frame
+from .noise import SmoothField
+from .shapes import Point, blend, chain, ellipsoid, fill
+
+# Centre lines (x, y, z, radius) in mm of vessels; those off the midline exist on both sides.
+ARTERIES_PAIRED = [
+    [(12, -14, -30, 2.0), (11, -17, -22, 2.0), (7, -19, -19, 1.7), (20, -22, -16, 1.4), (38, -30, -10, 1.2)],
+    [(7, -19, -19, 1.2), (2, -28, -17, 1.1), (1.5, -48, -4, 1.0), (1.5, -52, 14, 0.9)],
+    [(41, -28, -8, 1.0), (43, -10, 3, 0.9), (46, 8, 12, 0.8)],
+    [(3, -3, -20, 1.1), (18, 4, -14, 1.0), (20, 20, -8, 0.9)],
+    [(4, 4, -58, 1.5), (1, -4, -40, 1.5)],
+]
+ARTERIES_MIDLINE = [[(0, -4, -40, 1.6), (0, -5, -21, 1.6)]]
+VEINS_MIDLINE = [[(1.5, -8, 14, 0.9), (0, 18, 11, 1.2), (0, 30, 9, 2.0), (0, 55, 0, 2.2), (0, 82, -12, 2.6)]]
+
+
+class Incidentals:
+    """Dura, vessels, calcifications and old hypodensities of one person, drawn from ``rng``."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.contrast = bool(rng.random() < 0.12)
+        self.vessel_hu = rng.uniform(110, 280) if self.contrast else rng.uniform(36, 52)
+        self.sinus_hu = rng.uniform(110, 260) if self.contrast else rng.uniform(44, 68)
+        self.dura_hu = rng.uniform(70, 110) if self.contrast else rng.uniform(42, 64)
+        self.dura_mm = rng.uniform(0.35, 0.9)
+        self.sagittal_mm = rng.uniform(3.0, 5.5)
+        self.transverse_mm = rng.uniform(1.2, 4.5, 2)
+        self.falx_edge = SmoothField.draw(rng, 14)
+        self.rough = SmoothField.draw(rng, 7)
+        self.veins = SmoothField.draw(rng, 6)
+        self.calcium = self._draw_calcium(rng)
+        self.scars = self._draw_scars(rng)
+
+    @staticmethod
+    def _draw_calcium(rng: np.random.Generator) -> list[tuple[Point, Point, float]]:
+        """Pineal, choroid plexus, pallidum, falx: (centre, radii, HU)."""
+        found = []
+        if rng.random() < 0.55:
+            r = rng.uniform(0.8, 3.2)
+            found.append(
+                ((rng.normal() * 0.5, 17, 4), (r, r * rng.uniform(0.8, 1.5), r), rng.uniform(70, 500))
+            )
+        if rng.random() < 0.55:
+            for side in (-1, 1):
+                r = rng.uniform(0.8, 4.0)
+                place = (side * rng.uniform(22, 26), rng.uniform(24, 32), rng.uniform(5, 11))
+                found.append((place, (r, r * rng.uniform(0.8, 1.8), r * 1.2), rng.uniform(60, 400)))
+        if rng.random() < 0.12:
+            for side in (-1, 1):
+                r = rng.uniform(1, 4)
+                found.append(((side * 18, rng.uniform(-18, -8), 2), (r, r * 1.5, r), rng.uniform(55, 180)))
+        for _ in range(rng.poisson(0.35)):
+            place = (0, rng.uniform(-75, -50), rng.uniform(15, 50))
+            found.append(
+                (place, (rng.uniform(0.6, 2), rng.uniform(2, 10), rng.uniform(2, 8)), rng.uniform(80, 500))
+            )
+        return found
+
+    @staticmethod
+    def _draw_scars(rng: np.random.Generator) -> list[tuple[Point, Point, float, float]]:
+        """Old infarcts and lacunes: (centre, radii, turn, HU lost)."""
+        scars = []
+        if rng.random() < 0.3:
+            for _ in range(1 + rng.poisson(0.6)):
+                size = float(np.exp(rng.uniform(np.log(2.5), np.log(26))))
+                centre = tuple(rng.uniform(-1, 1, 3) * (58, 70, 45) + (0, 0, 12))
+                scars.append(
+                    (centre, tuple(size * rng.uniform(0.6, 1.3, 3)), rng.uniform(0, 3), rng.uniform(4, 22))
+                )
+        return scars
+
+    def paint(
+        self, frame: Frame, depth: np.ndarray, cavity: np.ndarray, fluid: np.ndarray, hu: np.ndarray
+    ) -> np.ndarray:
+        """Paint in place; return the share (0..1) of dura and sinus, where blood cannot go."""
+        dura = np.zeros(frame.shape, np.float32)
+        self._scars(frame, cavity, hu)
+        self._vessels(frame, cavity, hu)
+        if self.contrast:
+            veins = fill(frame.field(self.veins) - 1.5, 0.6) * (fluid > 0.4)
+            blend(hu, np.float32(self.vessel_hu * 0.6), 0.8 * veins)
+            rind = np.exp(-np.abs(depth - 0.5)) * cavity
+            hu += np.float32(0.25 * self.dura_hu) * rind
+        self._falx(frame, depth, cavity, hu, dura)
+        self._tentorium(frame, depth, cavity, hu, dura)
+        self._sinuses(frame, depth, cavity, hu, dura)
+        for centre, radii, value in self.calcium:
+            window = frame.window(tuple((c - r - 3, c + r + 3) for c, r in zip(centre, radii, strict=True)))
+            if window is None:
+                continue
+            solid = ellipsoid(*frame.at(window), centre, radii) + 0.8 * frame.field(self.rough, window)
+            part = hu[window]
+            blend(part, np.float32(value), fill(solid, frame.edge) * cavity[window])
+        return dura
+
+    def _scars(self, frame: Frame, cavity: np.ndarray, hu: np.ndarray) -> None:
+        for centre, radii, turn, loss in self.scars:
+            reach = max(radii) * 1.5 + 3
+            window = frame.window(tuple((c - reach, c + reach) for c in centre))
+            if window is None:
+                continue
+            solid = ellipsoid(*frame.at(window), centre, radii, turn)
+            solid = solid + 0.3 * min(radii) * frame.field(self.rough, window)
+            part = hu[window]
+            share = fill(solid, 3.0) * cavity[window] * (part < 60)
+            part -= np.minimum(np.float32(loss), np.maximum(part - 6, 0)) * share
+
+    def _vessels(self, frame: Frame, cavity: np.ndarray, hu: np.ndarray) -> None:
+        lines = [(line, 1) for line in ARTERIES_MIDLINE + VEINS_MIDLINE + ARTERIES_PAIRED]
+        lines += [(line, -1) for line in ARTERIES_PAIRED]
+        for line, side in lines:
+            points = np.array(line)
+            points[:, 0] *= side
+            window = frame.window(
+                tuple((lo - 4, hi + 4) for lo, hi in zip(points.min(0)[:3], points.max(0)[:3], strict=False))
+            )
+            if window is None:
+                continue
+            solid = chain(*frame.at(window), [tuple(p) for p in points])
+            part = hu[window]
+            blend(part, np.float32(self.vessel_hu), fill(solid, frame.edge) * cavity[window])
+
+    def _falx(
+        self, frame: Frame, depth: np.ndarray, cavity: np.ndarray, hu: np.ndarray, dura: np.ndarray
+    ) -> None:
+        window = frame.window(((-6, 6), (-95, 95), (-28, 85)))
+        if window is None:
+            return
+        x, y, z = frame.at(window)
+        inner = np.sqrt(((y + 2) / 56) ** 2 + ((z - 6) / 40) ** 2) - 1
+        free = np.where(y > 25, z - tentorium_height(x, y), inner * 45)
+        bend = 0.35 * frame.field(self.falx_edge, window)
+        share = (
+            fill(np.float32(self.dura_mm) - np.abs(x + bend), frame.edge) * fill(free, 3.0) * cavity[window]
+        )
+        part = hu[window]
+        blend(part, np.maximum(part, np.float32(self.dura_hu)), share)
+        np.maximum(dura[window], share, out=dura[window])
+
+    def _tentorium(
+        self, frame: Frame, depth: np.ndarray, cavity: np.ndarray, hu: np.ndarray, dura: np.ndarray
+    ) -> None:
+        window = frame.window(((-72, 72), (-8, 90), (-40, 12)))
+        if window is None:
+            return
+        x, y, z = frame.at(window)
+        sheet = np.float32(self.dura_mm) - 0.8 * np.abs(z - tentorium_height(x, y))
+        notch = np.sqrt((x / 23) ** 2 + ((y - 4) / 32) ** 2) - 1
+        front = y - (2 + 0.46 * np.abs(x))
+        share = (
+            fill(sheet, frame.edge + 0.7 * frame.step) * fill(notch * 25, 3) * fill(front, 3) * cavity[window]
+        )
+        part = hu[window]
+        blend(part, np.maximum(part, np.float32(self.dura_hu)), share)
+        np.maximum(dura[window], share, out=dura[window])
+
+    def _sinuses(
+        self, frame: Frame, depth: np.ndarray, cavity: np.ndarray, hu: np.ndarray, dura: np.ndarray
+    ) -> None:
+        window = frame.window(((-12, 12), (-90, 95), (-16, 85)))
+        if window is not None:
+            x, y, z = frame.at(window)
+            size = np.float32(self.sagittal_mm) * np.clip(0.55 + (y + 40) / 130, 0.35, 1.1)
+            solid = size - np.abs(x) - 0.75 * depth[window]
+            share = fill(solid, frame.edge) * cavity[window] * (depth[window] < 9)
+            blend(hu[window], np.float32(self.sinus_hu), share)
+            np.maximum(dura[window], share, out=dura[window])
+        for side, size in zip((-1, 1), self.transverse_mm, strict=True):
+            window = frame.window(((-2, 66) if side > 0 else (-66, 2), (20, 92), (-44, 4)))
+            if window is None:
+                continue
+            x, y, z = frame.at(window)
+            gap = np.hypot(z - tentorium_height(x, y) + 1, 0.8 * np.maximum(depth[window] - 2, 0))
+            share = fill(np.float32(size) - gap, frame.edge + 0.3 * frame.step) * (depth[window] < 9)
+            share = share * cavity[window]
+            blend(hu[window], np.float32(self.sinus_hu), share)
+            np.maximum(dura[window], share, out=dura[window])
