@@ -1,0 +1,1 @@
+"""Comparison of two masks: overlap, distances, and the table of SlicerRT's Segment Comparison."""
