@@ -6,18 +6,19 @@ import numpy as np
 
 from .frame import Frame
 from .noise import SampledNoise, SmoothField
-from .shapes import blend, chain, ellipsoid, fill, within
+from .shapes import blend, chain, ellipsoid, fill, sheet, within
 from .skull import FORAMEN, sigmoid
 
 # Centre lines of the left lateral ventricle, (x, y, z, radius) in mm, for a ventricle of middle size.
 VENTRICLE_BODY = [
-    (11.0, -48.0, 4.0, 2.2),
-    (8.5, -37.0, 8.0, 4.2),
-    (7.0, -22.0, 16.0, 4.4),
-    (11.0, -3.0, 21.0, 4.4),
-    (18.0, 14.0, 19.0, 5.0),
-    (25.0, 27.0, 9.0, 6.2),
-    (24.0, 44.0, 3.0, 3.2),
+    (16.0, -50.0, 5.0, 1.6),
+    (11.5, -41.0, 8.0, 3.6),
+    (7.5, -29.0, 13.0, 4.4),
+    (7.0, -17.0, 18.0, 4.2),
+    (12.0, -2.0, 21.5, 4.2),
+    (18.0, 13.0, 19.5, 4.6),
+    (25.0, 26.0, 10.0, 6.2),
+    (24.0, 42.0, 4.0, 3.4),
     (22.0, 57.0, 2.0, 1.2),
 ]
 VENTRICLE_TEMPORAL = [
@@ -30,7 +31,7 @@ VENTRICLE_TEMPORAL = [
 
 def tentorium_height(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Height in mm of the tentorium, a tent over the cerebellum, at (x, y)."""
-    return 7 - 0.55 * np.abs(x) - 0.33 * np.maximum(y - 28, 0)
+    return 7 - 34 * (1 - np.exp(np.abs(x) * np.float32(-1 / 36))) - 0.33 * np.maximum(y - 28, 0)
 
 
 class Brain:
@@ -42,15 +43,16 @@ class Brain:
         self.white_hu = self.grey_hu - rng.uniform(4, 10)
         self.fluid_hu = rng.uniform(2, 14)
         a = self.atrophy
-        self.sulcus_mm = 0.12 + 1.5 * a**1.3 * rng.uniform(0.6, 1.3)
+        self.sulcus_mm = 0.2 + 1.5 * a**1.3 * rng.uniform(0.6, 1.3) + rng.uniform(0, 0.25)
         self.sulcus_depth = rng.uniform(10, 18) + 6 * a
         self.rim_mm = 2.6 * a**1.5 * rng.uniform(0.3, 1.3)
         self.ventricle = 0.55 + 0.9 * a * rng.uniform(0.5, 1.4) + rng.uniform(-0.1, 0.25)
         self.cistern = 0.75 + 0.5 * a + rng.uniform(-0.15, 0.25)
         self.asymmetry = rng.uniform(-0.18, 0.18)
         self.septum_mm = rng.uniform(0.5, 1.2) + (rng.random() < 0.06) * rng.uniform(1.5, 4)
-        self.convolutions = SampledNoise.draw(rng, rng.uniform(9.0, 12.5))
-        self.spacing = rng.uniform(4.0, 5.5)
+        pitch = rng.uniform(6.2, 8.6)
+        self.convolutions = SampledNoise.draw(rng, pitch)
+        self.spacing = 0.5 * pitch
         self.medial = SmoothField.draw(rng, 8)
         self.folia = SmoothField.draw(rng, (3.0, 4.0, 7.0))
         self.texture = SmoothField.draw(rng, 5)
@@ -117,10 +119,9 @@ class Brain:
         gap = np.abs(self.convolutions.at(z * stretch, y * stretch, x * stretch)) * np.float32(self.spacing)
         over = np.maximum(d - np.float32(self.sulcus_depth) * (1 + 0.25 * patch[here]), 0)
         half = np.float32(self.sulcus_mm) * (1 + 0.35 * patch[here])
-        sulci[here] = fill(half - 0.6 * over - gap, np.float32(frame.edge + 0.35 * frame.step)) * (
-            1 - hind[here]
-        )
-        ribbon[here] = np.minimum(ribbon[here], gap + 0.6 * over - half - 2.6)
+        blur = frame.edge + 0.35 * frame.step
+        sulci[here] = sheet(gap, np.maximum(half - 0.15 * over, 0), blur) * (1 - hind[here])
+        ribbon[here] = np.minimum(ribbon[here], gap + 0.6 * over - half - 2.2)
         if self.rim_mm > 0.1:
             front = 1 + 0.5 * np.clip(-frame.y * np.float32(1 / 80), -1, 1)
             rim = np.float32(self.rim_mm) * np.clip(front + 0.4 * patch, 0, 2) - depth
@@ -148,8 +149,10 @@ class Brain:
         width = np.float32(0.25 + 1.7 * self.atrophy**1.3) + 0.35 * frame.field(self.patchy, window)
         gap = np.abs(frame.field(self.medial, window)) * np.float32(4.0)
         over = np.maximum(side - np.float32(0.7 * self.sulcus_depth), 0)
-        cleft = np.maximum(width - side, np.float32(0.8 * self.sulcus_mm) - gap - 0.8 * over)
-        share = fill(np.minimum(cleft, apart), frame.edge) * (1 - hind[window])
+        blur = frame.edge + 0.35 * frame.step
+        fold = sheet(gap, np.maximum(np.float32(0.8 * self.sulcus_mm) - 0.25 * over, 0), blur)
+        cleft = np.maximum(sheet(side, np.maximum(width, 0), frame.edge), fold)
+        share = cleft * fill(apart, 2.0) * (1 - hind[window])
         np.maximum(sulci[window], share, out=sulci[window])
         grey = np.minimum(side - width - 3.2, gap + 0.8 * over - 2.4)
         part = ribbon[window]
@@ -184,10 +187,11 @@ class Brain:
             s = side * x
             rough = frame.field(self.wobble, window)
             half = size * np.float32(own) * (0.55 + 1.5 * self.atrophy) * (1 + 0.3 * rough)
-            insula = half - np.abs(s - 41 - 0.004 * (y + 12) ** 2 * -1)
+            bent = 41 - 0.009 * (y + 12) ** 2 - 0.012 * (z - 4) ** 2 + 1.2 * rough
+            insula = half - np.abs(s - bent)
             insula = np.minimum(insula, np.minimum(y + 36, 14 - y))
             insula = np.minimum(insula, np.minimum(z + 10, 20 - z))
-            cleft = half * 0.9 - np.abs(z - (0.34 * (y + 14))) * 0.8
+            cleft = half * 0.9 - np.abs(z - 0.34 * (y + 14) - 1.5 * rough) * 0.8
             cleft = np.minimum(np.minimum(cleft, s - 39), np.minimum(y + 38, 22 - y))
             stem = chain(
                 s, y, z, [(8, -16, -19, 1.6 * size), (24, -22, -15, 1.2 * size), (41, -34, -10, 1.8 * size)]
@@ -217,11 +221,11 @@ class Brain:
     def _stem_ring(self, frame: Frame, window: tuple[slice, slice, slice], size: float) -> np.ndarray:
         """Ambient, interpeduncular and prepontine cisterns: a shell around the brain stem."""
         x, y, z = frame.at(window)
-        outside = -self._stem(x, y, z)
+        outside = -self._stem(x, y, z) + 0.9 * frame.field(self.wobble, window)
         thick = size * (
             2.2 + 2.5 * sigmoid((2 - y) / 3) * sigmoid((-16 - z) / 3) - 0.8 * sigmoid((y - 14) / 3)
         )
-        return np.minimum(np.minimum(outside, thick - outside) * 1.5, np.minimum(-3 - z, z + 60))
+        return np.minimum(np.minimum(outside, thick - outside) * 1.3, np.minimum(-3 - z, z + 60))
 
     def _ventricles(self, frame: Frame, tissue: np.ndarray) -> np.ndarray:
         share = np.zeros(frame.shape, np.float32)

@@ -238,6 +238,8 @@ def _under_the_skull(
     places = np.flatnonzero(where)
     place = np.unravel_index(places[int(pick * len(places))], where.shape)
     centre = np.array([frame.x[place], frame.y[place], frame.z[place]], dtype=float)
+    # Collections are at least 4 mm thick: flatter ones are lost in partial volume.
+    shape = max(min(shape, (2000 * ml / np.pi / 4**3) ** 0.5), 1.2)
     # A paraboloid cap of radius w and thickness w / shape holds pi w^3 / (2 shape).
     width = (2000 * ml * shape / np.pi) ** (1 / 3) * 1.15
     width = min(width, 95.0)
@@ -256,7 +258,7 @@ def _under_the_skull(
         profile = profile * np.clip((np.sign(centre[0]) * x) / 2, 0, 1)
     profile = np.clip(profile, 1e-3, None)
     depth = head.depth[window]
-    room = head.cavity[window] * (far < 1) * (1 - head.dura[window] * (depth > 2))
+    room = (head.cavity[window] > 0.5) * (far < 1) * (1 - head.dura[window] * (depth > 2))
     return Bleeding(
         window,
         (depth / profile).astype(np.float32),
@@ -323,6 +325,9 @@ def pour(head: Head, bleeding: Bleeding, ml: float, rng: np.random.Generator) ->
     """Fill ``bleeding`` with ``ml`` of blood, in place; return the share of each voxel of its window."""
     window, frame = bleeding.window, head.frame
     room = bleeding.room * (1 - head.blood[window])
+    hu = head.hu[window]
+    soft = (hu < 250) & (hu > -200)
+    room = room * soft
     level = np.where(room > 0.02, bleeding.level, np.float32(1e6))
     slices = head.averaged(np.minimum(level, 1e4))
     open_to = head.averaged(room) >= 0.5
@@ -339,12 +344,10 @@ def pour(head: Head, bleeding: Bleeding, ml: float, rng: np.random.Generator) ->
             keep = ndimage.binary_dilation(parts == largest, np.ones((1, 3, 3)))
             share = share * np.repeat(keep, head.parts, axis=0)
     mottle = frame.field(SmoothField.draw(rng, 4.0), window) * np.float32(bleeding.mottle_hu)
-    hu = head.hu[window]
-    soft = (hu < 250) & (hu > -200)
     if bleeding.halo_mm:
         halo = np.clip(1 - (level - reached) / np.float32(bleeding.halo_mm), 0, 1) * head.cavity[window]
         drop = np.minimum(np.float32(bleeding.halo_hu), np.maximum(hu - 10, 0))
         hu -= drop * halo * (1 - np.maximum(head.fluid[window], head.ventricle[window])) * (soft & (hu < 48))
-    blend(hu, np.float32(bleeding.hu) + mottle, share * soft)
+    blend(hu, np.float32(bleeding.hu) + mottle, share)
     head.blood[window] += share
     return share

@@ -10,7 +10,7 @@ import numpy as np
 from .brain import tentorium_height
 from .frame import Frame
 from .noise import SmoothField
-from .shapes import Point, blend, chain, ellipsoid, fill
+from .shapes import Point, blend, chain, ellipsoid, fill, sheet
 
 # Centre lines (x, y, z, radius) in mm of vessels; those off the midline exist on both sides.
 ARTERIES_PAIRED = [
@@ -32,7 +32,7 @@ class Incidentals:
         self.vessel_hu = rng.uniform(110, 280) if self.contrast else rng.uniform(36, 52)
         self.sinus_hu = rng.uniform(110, 260) if self.contrast else rng.uniform(44, 68)
         self.dura_hu = rng.uniform(70, 110) if self.contrast else rng.uniform(42, 64)
-        self.dura_mm = rng.uniform(0.35, 0.9)
+        self.dura_mm = rng.uniform(0.5, 1.1)
         self.sagittal_mm = rng.uniform(3.0, 5.5)
         self.transverse_mm = rng.uniform(1.2, 4.5, 2)
         self.falx_edge = SmoothField.draw(rng, 14)
@@ -140,9 +140,7 @@ class Incidentals:
         inner = np.sqrt(((y + 2) / 56) ** 2 + ((z - 6) / 40) ** 2) - 1
         free = np.where(y > 25, z - tentorium_height(x, y), inner * 45)
         bend = 0.35 * frame.field(self.falx_edge, window)
-        share = (
-            fill(np.float32(self.dura_mm) - np.abs(x + bend), frame.edge) * fill(free, 3.0) * cavity[window]
-        )
+        share = sheet(np.abs(x + bend), self.dura_mm, frame.edge) * fill(free, 3.0) * cavity[window]
         part = hu[window]
         blend(part, np.maximum(part, np.float32(self.dura_hu)), share)
         np.maximum(dura[window], share, out=dura[window])
@@ -154,12 +152,11 @@ class Incidentals:
         if window is None:
             return
         x, y, z = frame.at(window)
-        sheet = np.float32(self.dura_mm) - 0.8 * np.abs(z - tentorium_height(x, y))
+        gap = 0.85 * np.abs(z - tentorium_height(x, y))
         notch = np.sqrt((x / 23) ** 2 + ((y - 4) / 32) ** 2) - 1
         front = y - (2 + 0.46 * np.abs(x))
-        share = (
-            fill(sheet, frame.edge + 0.7 * frame.step) * fill(notch * 25, 3) * fill(front, 3) * cavity[window]
-        )
+        share = sheet(gap, self.dura_mm, frame.edge + 0.85 * frame.step) * cavity[window]
+        share *= fill(notch * 25, 3) * fill(front, 3)
         part = hu[window]
         blend(part, np.maximum(part, np.float32(self.dura_hu)), share)
         np.maximum(dura[window], share, out=dura[window])

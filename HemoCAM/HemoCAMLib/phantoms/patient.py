@@ -17,7 +17,7 @@ from .frame import Frame, Pose, Warp
 from .hemorrhage import KINDS, Head
 from .incidental import Incidentals
 from .scanner import AIR_HU, Scanner
-from .skull import DOWN, HALF_LENGTH, HALF_WIDTH, UP, Skull
+from .skull import DOWN, Skull
 
 __all__ = ["KINDS", "Patient", "PatientSpec", "demo_spec", "make_patient"]
 
@@ -116,7 +116,7 @@ def make_patient(spec: PatientSpec) -> Patient:
     skull, brain, incidental = Skull(anatomy), Brain(anatomy), Incidentals(anatomy)
     warp = Warp.draw(anatomy, 42.0, anatomy.uniform(0.8, 2.2))
 
-    z_mm = _slice_positions(spec, scanner.pose, skull, scale, scan)
+    z_mm = _slice_positions(spec, scanner.pose, skull, scale, warp, scan)
     parts = max(1, round(spec.slice_mm / 2.5))
     step = spec.slice_mm / parts
     z_parts = (z_mm[:, None] + (np.arange(parts) - (parts - 1) / 2) * step).ravel()
@@ -159,12 +159,18 @@ def make_patient(spec: PatientSpec) -> Patient:
 
 
 def _slice_positions(
-    spec: PatientSpec, pose: Pose, skull: Skull, scale: tuple[float, ...], rng: np.random.Generator
+    spec: PatientSpec,
+    pose: Pose,
+    skull: Skull,
+    scale: tuple[float, ...],
+    warp: Warp,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """Scanner positions of the slices: from below the skull base to one or two slices of air, centred on 0."""
-    shell = skull.thickness * 1.5 + skull.scalp * 1.5 + 4
-    extent = (np.array([HALF_WIDTH, HALF_LENGTH, UP]) + shell) * np.asarray(scale)
-    top = float(np.linalg.norm(pose.rotation[2] * extent)) + rng.uniform(0.5, 1.5) * spec.slice_mm
+    z, across = np.arange(60.0, 125.0, 1.0), np.arange(-60.0, 61.0, 6.0)
+    crown = Frame(z, across, across, pose, scale, warp, 6.0, 1.0)
+    inside = skull.skin_depth(crown, skull.vault_depth(crown)[0])[1] > 0
+    top = float(z[inside.any((1, 2))].max()) + rng.uniform(0.8, 1.8) * spec.slice_mm
     bottom = -(DOWN + rng.uniform(-2, 8)) * scale[2]
     count = int(np.ceil((top - bottom) / spec.slice_mm))
     return top - spec.slice_mm * np.arange(count)[::-1]

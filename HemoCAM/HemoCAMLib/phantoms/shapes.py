@@ -18,6 +18,16 @@ def fill(distance: np.ndarray, edge_mm: float | np.ndarray) -> np.ndarray:
     return np.clip(distance / edge_mm + 0.5, 0, 1)
 
 
+def sheet(gap: np.ndarray, half_mm: float | np.ndarray, edge_mm: float) -> np.ndarray:
+    """Fraction (0..1) of a voxel that a sheet fills, ``half_mm`` thick to each side, ``gap`` mm (>= 0) away.
+
+    Unlike :func:`fill` it is right for sheets thinner than a voxel: their contrast fades with their thickness.
+    """
+    reach = 0.5 * edge_mm
+    overlap = np.minimum(half_mm, gap + reach) + np.minimum(half_mm, reach - gap)
+    return np.clip(overlap / edge_mm, 0, 1)
+
+
 def blend(base: np.ndarray, over: np.ndarray | float, share: np.ndarray) -> None:
     """Mix ``over`` into ``base`` in place: ``base * (1 - share) + over * share``."""
     base += (over - base) * share

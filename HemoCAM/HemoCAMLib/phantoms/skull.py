@@ -100,18 +100,7 @@ class Skull:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Paint all but the cavity; return HU and the distance in mm below the skin."""
         hu = np.full(frame.shape, AIR, np.float32)
-        thick = self.thickness * np.exp(0.22 * frame.field(self.thickness_field))
-        low = frame.z.min() < 0
-        if low:
-            bump = np.exp(-((frame.x / 22) ** 2) - ((frame.z + 20) / 12) ** 2) * (frame.y < 0)
-            thick = thick + np.float32(7 * self.frontal_sinus.mean()) * bump
-        scalp = self.scalp * np.exp(0.35 * frame.field(self.scalp_field))
-        if low:
-            temple = np.exp(-(((frame.y + 28) / 30) ** 2)) * sigmoid((15 - frame.z) / 6)
-            scalp = scalp + 9 * temple * sigmoid((np.abs(frame.x) - 40) / 5)
-        skin = vault + thick + scalp
-        if frame.z.min() < -12:
-            skin = np.maximum(skin, self._face(frame))
+        thick, skin = self.skin_depth(frame, vault)
         self._soft_tissue(frame, hu, skin, vault + thick, edge)
         outer = vault + thick
         bone = fill(outer, edge)
@@ -130,6 +119,20 @@ class Skull:
         if frame.z.min() < -10:
             self._orbits(frame, hu)
         return hu, skin
+
+    def skin_depth(self, frame: Frame, vault: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Thickness of the vault in mm, and the distance in mm below the skin (negative: outside)."""
+        thick = self.thickness * np.exp(0.22 * frame.field(self.thickness_field))
+        scalp = self.scalp * np.exp(0.35 * frame.field(self.scalp_field))
+        if frame.z.min() < 15:
+            bump = np.exp(-((frame.x / 22) ** 2) - ((frame.z + 20) / 12) ** 2) * (frame.y < 0)
+            thick = thick + np.float32(7 * self.frontal_sinus.mean()) * bump
+            temple = np.exp(-(((frame.y + 28) / 30) ** 2)) * sigmoid((15 - frame.z) / 6)
+            scalp = scalp + 9 * temple * sigmoid((np.abs(frame.x) - 40) / 5)
+        skin = vault + thick + scalp
+        if frame.z.min() < -12:
+            skin = np.maximum(skin, self._face(frame))
+        return thick, skin
 
     def _face(self, frame: Frame) -> np.ndarray:
         drop = np.maximum(-frame.z - 12, 0)
