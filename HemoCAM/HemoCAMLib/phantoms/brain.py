@@ -43,7 +43,7 @@ class Brain:
         self.white_hu = self.grey_hu - rng.uniform(4, 10)
         self.fluid_hu = rng.uniform(2, 14)
         a = self.atrophy
-        self.sulcus_mm = 0.2 + 1.5 * a**1.3 * rng.uniform(0.6, 1.3) + rng.uniform(0, 0.25)
+        self.sulcus_mm = 0.2 + 1.5 * a**1.3 * rng.uniform(0.6, 1.3) + rng.uniform(0.05, 0.4)
         self.sulcus_depth = rng.uniform(10, 18) + 6 * a
         self.rim_mm = 2.6 * a**1.5 * rng.uniform(0.3, 1.3)
         self.ventricle = 0.55 + 0.9 * a * rng.uniform(0.5, 1.4) + rng.uniform(-0.1, 0.25)
@@ -186,17 +186,15 @@ class Brain:
             x, y, z = frame.at(window)
             s = side * x
             rough = frame.field(self.wobble, window)
-            half = size * np.float32(own) * (0.55 + 1.5 * self.atrophy) * (1 + 0.3 * rough)
+            half = size * np.float32(own) * (0.25 + 1.7 * self.atrophy) * (1 + 0.5 * rough)
             bent = 41 - 0.009 * (y + 12) ** 2 - 0.012 * (z - 4) ** 2 + 1.2 * rough
-            insula = half - np.abs(s - bent)
-            insula = np.minimum(insula, np.minimum(y + 36, 14 - y))
-            insula = np.minimum(insula, np.minimum(z + 10, 20 - z))
-            cleft = half * 0.9 - np.abs(z - 0.34 * (y + 14) - 1.5 * rough) * 0.8
-            cleft = np.minimum(np.minimum(cleft, s - 39), np.minimum(y + 38, 22 - y))
-            stem = chain(
-                s, y, z, [(8, -16, -19, 1.6 * size), (24, -22, -15, 1.2 * size), (41, -34, -10, 1.8 * size)]
-            )
-            share = fill(np.maximum(np.maximum(insula, cleft), stem), edge)
+            insula = sheet(np.abs(s - bent), np.maximum(half, 0), edge)
+            insula *= within(y, -36, 14, 3) * within(z, -10, 20, 3)
+            cleft = sheet(np.abs(z - 0.34 * (y + 14) - 1.5 * rough) * 0.8, np.maximum(0.9 * half, 0), edge)
+            cleft *= fill(s - bent, 2) * within(y, -38, 22, 3)
+            line = [(8, -16, -19, 1.6 * size), (24, -22, -15, 1.2 * size), (41, -34, -10, 1.8 * size)]
+            stem = fill(chain(s, y, z, line), edge)
+            share = np.maximum(np.maximum(insula, cleft), stem)
             np.maximum(fluid[window], share, out=fluid[window])
         window = frame.window(((-36, 36), (-40, 44), (-62, 10)))
         if window is not None:
@@ -206,7 +204,7 @@ class Brain:
             star = np.minimum(star - np.hypot(x, (y + 16) * 1.1), 7 - np.abs(z + 19))
             ring = self._stem_ring(frame, window, size)
             back = ellipsoid(x, y, z, (0, 24, -4), (11 * size, 4 * size, 5 * size))
-            share = fill(np.maximum(np.maximum(star, ring), back), edge)
+            share = np.maximum(fill(np.maximum(star, back), edge), ring)
             np.maximum(fluid[window], share, out=fluid[window])
         window = frame.window(((-34, 34), (8, 72), (-75, -34)))
         if window is not None:
@@ -223,9 +221,14 @@ class Brain:
         x, y, z = frame.at(window)
         outside = -self._stem(x, y, z) + 0.9 * frame.field(self.wobble, window)
         thick = size * (
-            2.2 + 2.5 * sigmoid((2 - y) / 3) * sigmoid((-16 - z) / 3) - 0.8 * sigmoid((y - 14) / 3)
+            1.5
+            + 0.7 * frame.field(self.patchy, window)
+            + 2.5 * sigmoid((2 - y) / 3) * sigmoid((-16 - z) / 3)
+            - 0.8 * sigmoid((y - 14) / 3)
         )
-        return np.minimum(np.minimum(outside, thick - outside) * 1.3, np.minimum(-3 - z, z + 60))
+        half = 0.5 * np.maximum(thick, 0)
+        edge = frame.edge + 0.35 * frame.step
+        return sheet(np.abs(outside - half), half, edge) * within(z, -60, -3, 3)
 
     def _ventricles(self, frame: Frame, tissue: np.ndarray) -> np.ndarray:
         share = np.zeros(frame.shape, np.float32)

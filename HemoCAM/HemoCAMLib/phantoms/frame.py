@@ -86,7 +86,7 @@ class Frame:
         self.z_mm, self.y_mm, self.x_mm = z_mm, y_mm, x_mm
         self.shape = (len(z_mm), len(y_mm), len(x_mm))
         self.edge = float(max(pixel_mm, 0.8))
-        self.step = float(step_mm)
+        self.pixel, self.step = float(pixel_mm), float(step_mm)
         self._matrix = np.diag(1 / np.asarray(scale)) @ pose.rotation
         self._shift = self._matrix @ np.asarray(pose.offset)
         self._reach = 2.6 * warp.size_mm + 1.5 * self.edge if warp else 1.5 * self.edge

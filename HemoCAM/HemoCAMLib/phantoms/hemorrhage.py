@@ -6,12 +6,14 @@ the share of each voxel where that blood can be at all. The wished volume then d
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 
 from .brain import tentorium_height
+from .displacement import push_from_point, push_from_skull
 from .frame import Frame
 from .noise import SmoothField
 from .shapes import blend, fill
@@ -44,6 +46,15 @@ class Head:
         if self.parts == 1:
             return array
         return array.reshape(-1, self.parts, *array.shape[1:]).mean(1)
+
+    def movable(self, window: Window) -> list[np.ndarray]:
+        """Views of the layers that mass effect moves."""
+        return [layer[window] for layer in (self.hu, self.fluid, self.ventricle, self.dura)]
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Spacing of the sub-slices' voxels along (k, j, i)."""
+        return self.frame.step, self.frame.pixel, self.frame.pixel
 
     def around(self, centre: np.ndarray, reach: float | tuple[float, float, float]) -> Window | None:
         """Window of a box about ``centre`` (x, y, z) of the head, widened to whole slices."""
@@ -79,9 +90,11 @@ class Bleeding:
     mottle_hu: float
     place: dict
     sharpness: np.ndarray | float = 1.0
+    mottle_mm: float = 4.0
     halo_mm: float = 0.0
     halo_hu: float = 0.0
     whole: bool = False
+    push: Callable[[float], None] | None = None
 
 
 def radius_of(ml: float) -> float:
@@ -130,18 +143,24 @@ def intraparenchymal(
     fine = SmoothField.draw(rng, max(0.25 * radius, 3.0))
     halo = rng.uniform(0.05, 0.7) * radius + rng.uniform(0, 4)
     look = {"hu": rng.uniform(52, 85), "mottle_hu": rng.uniform(0, 8), "halo_hu": rng.uniform(0, 14)}
+    strength = float(np.clip(rng.uniform(-0.15, 0.85), 0, 1))
     centre = drawn_centre if centre is None else centre
     squeeze = squeeze / squeeze.prod() ** (1 / 3)
     window = head.around(centre, radius * squeeze.max() * 1.9 + halo + 3)
     if window is None:
         return None
     x, y, z = frame.at(window)
-    u, v, w = (a - np.float32(c) for a, c in zip((x, y, z), centre, strict=True))
+    offset = tuple(a - np.float32(c) for a, c in zip((x, y, z), centre, strict=True))
+    u, v, w = offset
     c, s = np.float32(np.cos(angles)), np.float32(np.sin(angles))
     u, v = u * c + v * s, v * c - u * s
     level = np.sqrt((u / squeeze[0]) ** 2 + (v / squeeze[1]) ** 2 + (w / squeeze[2]) ** 2).astype(np.float32)
     level += np.float32(rough * radius) * (frame.field(field, window) + 0.35 * frame.field(fine, window))
-    room = head.cavity[window] - np.maximum(head.dura[window], head.ventricle[window])
+    room = head.cavity[window] - np.maximum(head.dura[window], (strength < 0.5) * head.ventricle[window])
+
+    def push(reached: float) -> None:
+        push_from_point(head.movable(window), offset, radius, strength, head.depth[window], head.spacing_mm)
+
     return Bleeding(
         window,
         level,
@@ -149,6 +168,7 @@ def intraparenchymal(
         place={"site": site, "centre_mm": [round(float(c), 1) for c in centre]},
         halo_mm=halo,
         whole=True,
+        push=push if strength > 0.05 else None,
         **look,
     )
 
@@ -233,6 +253,7 @@ def _under_the_skull(
     stretch = rng.uniform(0.75, 1.35, 2)
     field = SmoothField.draw(rng, 14)
     rough = rng.uniform(0, 0.2)
+    strength = float(np.clip(rng.uniform(0.0, 1.1), 0, 1))
     if not where.any():
         return None
     places = np.flatnonzero(where)
@@ -259,11 +280,19 @@ def _under_the_skull(
     profile = np.clip(profile, 1e-3, None)
     depth = head.depth[window]
     room = (head.cavity[window] > 0.5) * (far < 1) * (1 - head.dura[window] * (depth > 2))
+
+    def push(reached: float) -> None:
+        place = (x, y, z)
+        reach = max(0.9 * width, 25.0)
+        thickness = strength * reached * profile * (profile > 0.01)
+        push_from_skull(head.movable(window), place, depth, thickness, reach, head.spacing_mm)
+
     return Bleeding(
         window,
         (depth / profile).astype(np.float32),
         room,
         sharpness=profile,
+        push=push if strength > 0.05 else None,
         place={
             "side": "left" if centre[0] > 0 else "right",
             "centre_mm": [round(float(c), 1) for c in centre],
@@ -324,30 +353,44 @@ def epidural(head: Head, rng: np.random.Generator, ml: float) -> Bleeding | None
 def pour(head: Head, bleeding: Bleeding, ml: float, rng: np.random.Generator) -> np.ndarray:
     """Fill ``bleeding`` with ``ml`` of blood, in place; return the share of each voxel of its window."""
     window, frame = bleeding.window, head.frame
+    texture = SmoothField.draw(rng, bleeding.mottle_mm)
     room = bleeding.room * (1 - head.blood[window])
     hu = head.hu[window]
-    soft = (hu < 250) & (hu > -200)
-    room = room * soft
+    room = room * ((hu < 250) & (hu > -200))
     level = np.where(room > 0.02, bleeding.level, np.float32(1e6))
-    slices = head.averaged(np.minimum(level, 1e4))
-    open_to = head.averaged(room) >= 0.5
-    levels = slices[open_to]
-    wished = round(ml / head.voxel_ml)
-    if len(levels) == 0:
-        return np.zeros_like(room)
-    reached = np.partition(levels, wished)[wished] if wished < len(levels) else levels.max() + 1
-    share = fill((reached - level) * bleeding.sharpness, frame.edge) * room
+    share, reached = _fill_up(head, level, room, bleeding.sharpness, ml)
     if bleeding.whole:
         parts, count = ndimage.label(head.averaged(share) > 0.4)
         if count > 1:
             largest = np.argmax(np.bincount(parts.ravel())[1:]) + 1
             keep = ndimage.binary_dilation(parts == largest, np.ones((1, 3, 3)))
             share = share * np.repeat(keep, head.parts, axis=0)
-    mottle = frame.field(SmoothField.draw(rng, 4.0), window) * np.float32(bleeding.mottle_hu)
+    if bleeding.push is not None:
+        bleeding.push(reached)
     if bleeding.halo_mm:
         halo = np.clip(1 - (level - reached) / np.float32(bleeding.halo_mm), 0, 1) * head.cavity[window]
         drop = np.minimum(np.float32(bleeding.halo_hu), np.maximum(hu - 10, 0))
-        hu -= drop * halo * (1 - np.maximum(head.fluid[window], head.ventricle[window])) * (soft & (hu < 48))
-    blend(hu, np.float32(bleeding.hu) + mottle, share)
+        hu -= drop * halo * (1 - np.maximum(head.fluid[window], head.ventricle[window])) * (hu < 48)
+    blend(hu, np.float32(bleeding.hu) + frame.field(texture, window) * np.float32(bleeding.mottle_hu), share)
     head.blood[window] += share
     return share
+
+
+def _fill_up(
+    head: Head, level: np.ndarray, room: np.ndarray, sharpness: np.ndarray | float, ml: float
+) -> tuple[np.ndarray, float]:
+    """Share of blood in each voxel when ``ml`` are labelled (or all that there is room for), and its level."""
+    levels = np.sort(head.averaged(np.minimum(level, 1e4))[head.averaged(room) >= 0.5])
+    wished = ml / head.voxel_ml
+    guess = wished
+    share, reached = np.zeros_like(room), 0.0
+    for _ in range(4):  # soft edges and partial volume make the first guess wrong by some percent
+        if len(levels) == 0:
+            break
+        reached = float(levels[min(int(guess), len(levels) - 1)])
+        share = fill((reached - level) * sharpness, head.frame.edge) * room
+        got = int((head.averaged(share) >= 0.5).sum())
+        if abs(got - wished) <= 0.03 * wished + 1 or (guess >= len(levels) and got <= wished):
+            break
+        guess = np.clip(guess * np.clip(wished / max(got, 1), 0.4, 2.5), 1, len(levels))
+    return share, reached

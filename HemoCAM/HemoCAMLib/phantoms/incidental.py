@@ -155,7 +155,7 @@ class Incidentals:
         gap = 0.85 * np.abs(z - tentorium_height(x, y))
         notch = np.sqrt((x / 23) ** 2 + ((y - 4) / 32) ** 2) - 1
         front = y - (2 + 0.46 * np.abs(x))
-        share = sheet(gap, self.dura_mm, frame.edge + 0.85 * frame.step) * cavity[window]
+        share = sheet(gap, 0.6 * self.dura_mm, frame.edge + 0.85 * frame.step) * cavity[window]
         share *= fill(notch * 25, 3) * fill(front, 3)
         part = hu[window]
         blend(part, np.maximum(part, np.float32(self.dura_hu)), share)

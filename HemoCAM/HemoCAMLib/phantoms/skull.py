@@ -37,10 +37,10 @@ class Skull:
         self.scalp_field = SmoothField.draw(rng, 30)
         self.marrow_field = SmoothField.draw(rng, (6, 4, 4))
         self.soft_field = SmoothField.draw(rng, (14, 7, 7))
-        self.cell_field = SmoothField.draw(rng, 2.6)
+        self.cell_field = SmoothField.draw(rng, 3.6)
         self.muscle_hu = rng.uniform(45, 65)
         self.fat_hu = rng.uniform(-115, -85)
-        self.roof = rng.uniform(4, 9)
+        self.roof = rng.uniform(5, 12)
         self.ridge = rng.uniform(-27, -21)
         self.frontal_sinus = rng.uniform(0.2, 1.3, 2)
         self.mastoid = rng.uniform(0.5, 1.0)
@@ -72,7 +72,7 @@ class Skull:
         ridge = np.where(beside > 0.02, self.ridge - 1.5 * np.abs(to_ridge) - 45 * (1 - beside), -90)
         clivus = np.where((side < 16) & (y > -9), -24 - 1.35 * (y + 7) - 0.06 * side**2, -90)
         thick = (
-            3.0 + 13 * np.exp(-((to_ridge / 9) ** 2)) * beside + 9 * np.exp(-((side / 13) ** 4)) * (y > -24)
+            1.8 + 13 * np.exp(-((to_ridge / 9) ** 2)) * beside + 9 * np.exp(-((side / 13) ** 4)) * (y > -24)
         )
         return np.maximum(np.maximum(flat, ridge), clivus), thick
 
@@ -147,10 +147,10 @@ class Skull:
     ) -> None:
         head = fill(skin, edge)
         layers = frame.field(self.soft_field)
-        share = sigmoid(layers * 3 - 1.5 + 3 * (skin < 2.2))
+        share = sigmoid(layers * 3 - 1.5 + 6 * (skin < 2.4))
         if frame.z.min() < 15:
             meat = sigmoid((12 - frame.z) / 5) * sigmoid((8 + skull) / 2)
-            share = np.maximum(share, meat * sigmoid(layers * 5 + 2.5))
+            share = np.maximum(share, meat * sigmoid(layers * 4 + 4))
         blend(hu, self.fat_hu + (self.muscle_hu - self.fat_hu) * share, head)
 
     def _cells(self, frame: Frame, hu: np.ndarray) -> None:
@@ -207,7 +207,7 @@ class Skull:
             x, y, z = frame.at(window)
             part = hu[window]
             turn = -side * 0.35
-            cone = ellipsoid(x, y, z, (side * 29, -68, -38), (18, 30, 17), turn)
+            cone = ellipsoid(x, y, z, (side * 29, -68, -37), (18, 30, 17 + 0.5 * self.roof), turn)
             blend(part, np.float32(0.6 * self.bone_hu), fill(cone + 2.2, frame.edge) * (part > -300))
             blend(part, np.float32(self.fat_hu), fill(cone, frame.edge) * (part > -700))
             apex = (side * 16, -40, -34)
