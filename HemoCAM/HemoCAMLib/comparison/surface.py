@@ -12,7 +12,7 @@ SlicerRT's table shows this one.
 
 The distances are exact to 1e-6 of their size. Plastimatch's own come from Danielsson's propagation
 (P.-E. Danielsson, Computer Graphics and Image Processing 14 (1980) 227), which sometimes misses the nearest
-voxel: its values then lie above these, in the fourth digit for averages, rarely in the second for the others.
+voxel: its values then lie above these, averages by up to 0.2 %, maximum and 95 % seldom but by up to 3 %.
 """
 
 from __future__ import annotations
