@@ -43,7 +43,7 @@ class Brain:
         self.white_hu = self.grey_hu - rng.uniform(4, 10)
         self.fluid_hu = rng.uniform(2, 14)
         a = self.atrophy
-        self.sulcus_mm = 0.2 + 1.5 * a**1.3 * rng.uniform(0.6, 1.3) + rng.uniform(0.05, 0.4)
+        self.sulcus_mm = 0.25 + 1.15 * a**1.3 * rng.uniform(0.6, 1.3) + rng.uniform(0, 0.4)
         self.sulcus_depth = rng.uniform(10, 18) + 6 * a
         self.rim_mm = 2.6 * a**1.5 * rng.uniform(0.3, 1.3)
         self.ventricle = 0.55 + 0.9 * a * rng.uniform(0.5, 1.4) + rng.uniform(-0.1, 0.25)
@@ -118,7 +118,7 @@ class Brain:
         stretch = 0.35 + 0.65 / np.maximum(1 - d * np.float32(1 / 75), 0.3)
         gap = np.abs(self.convolutions.at(z * stretch, y * stretch, x * stretch)) * np.float32(self.spacing)
         over = np.maximum(d - np.float32(self.sulcus_depth) * (1 + 0.25 * patch[here]), 0)
-        half = np.float32(self.sulcus_mm) * (1 + 0.35 * patch[here])
+        half = np.float32(self.sulcus_mm) * (1 + 0.35 * patch[here]) * (1 - 0.45 * sigmoid((-8 - z) / 4))
         blur = frame.edge + 0.35 * frame.step
         sulci[here] = sheet(gap, np.maximum(half - 0.15 * over, 0), blur) * (1 - hind[here])
         ribbon[here] = np.minimum(ribbon[here], gap + 0.6 * over - half - 2.2)

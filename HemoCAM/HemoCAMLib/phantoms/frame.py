@@ -87,6 +87,7 @@ class Frame:
         self.shape = (len(z_mm), len(y_mm), len(x_mm))
         self.edge = float(max(pixel_mm, 0.8))
         self.pixel, self.step = float(pixel_mm), float(step_mm)
+        self._cache: dict[tuple[int, float], np.ndarray] = {}
         self._matrix = np.diag(1 / np.asarray(scale)) @ pose.rotation
         self._shift = self._matrix @ np.asarray(pose.offset)
         self._reach = 2.6 * warp.size_mm + 1.5 * self.edge if warp else 1.5 * self.edge
@@ -97,13 +98,21 @@ class Frame:
             axes.append(along[2][:, None, None] + (along[1][:, None] + along[0][None, :])[None])
         if warp:
             for axis, field in zip(axes, warp.fields, strict=True):
-                axis += field.on(z_mm, y_mm, x_mm) * np.float32(warp.size_mm)
+                axis += self.field(field) * np.float32(warp.size_mm)
         self.x, self.y, self.z = axes
 
     def field(self, field: SmoothField, window: tuple[slice, slice, slice] | None = None) -> np.ndarray:
         """Values of a random field on the block, or on a window of it."""
         k, j, i = window or (slice(None),) * 3
-        return field.on(self.z_mm[k], self.y_mm[j], self.x_mm[i])
+        z = field.weights(0, self.z_mm[k])
+        return field.through(z, self._weights(field, 1)[j], self._weights(field, 2)[i])
+
+    def _weights(self, field: SmoothField, axis: int) -> np.ndarray:
+        """Spline weights of all rows (axis 1) or columns (axis 2), computed once for all fields of a pitch."""
+        key = axis, field.pitch[axis]
+        if key not in self._cache:
+            self._cache[key] = field.weights(axis, self.y_mm if axis == 1 else self.x_mm)
+        return self._cache[key]
 
     def window(self, box: Box) -> tuple[slice, slice, slice] | None:
         """Index window (k, j, i) that holds a box ((x0, x1), (y0, y1), (z0, z1)) of the head, or None."""

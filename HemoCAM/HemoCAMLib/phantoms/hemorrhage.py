@@ -107,9 +107,7 @@ def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
-def intraparenchymal(
-    head: Head, rng: np.random.Generator, ml: float, centre: np.ndarray | None
-) -> Bleeding | None:
+def intraparenchymal(head: Head, rng: np.random.Generator, ml: float) -> Bleeding | None:
     """A bleeding into the tissue: basal ganglia, thalamus, lobes, cerebellum or pons."""
     side = rng.choice([-1, 1])
     site = str(
@@ -133,9 +131,9 @@ def intraparenchymal(
         deep = min(max(0.75 * radius, 8), 26)
         where = (np.abs(head.depth - deep - 4) < 4) & (np.abs(frame.x) > 6 + 0.5 * radius)
         where &= (head.ventricle < 0.1) & (frame.z > tentorium_height(frame.x, frame.y) + 0.5 * radius)
-        drawn_centre = head.somewhere(rng, where) if where.any() else np.array([side * 35.0, -20, 25])
+        centre = head.somewhere(rng, where) if where.any() else np.array([side * 35.0, -20, 25])
     else:
-        drawn_centre = np.array(drawn[site]) + rng.normal(0, 3, 3)
+        centre = np.array(drawn[site]) + rng.normal(0, 3, 3)
     squeeze = rng.uniform(0.65, 1.4, 3)
     angles = rng.uniform(0, np.pi)
     rough = rng.uniform(0.08, 0.38)
@@ -144,7 +142,6 @@ def intraparenchymal(
     halo = rng.uniform(0.05, 0.7) * radius + rng.uniform(0, 4)
     look = {"hu": rng.uniform(52, 85), "mottle_hu": rng.uniform(0, 8), "halo_hu": rng.uniform(0, 14)}
     strength = float(np.clip(rng.uniform(-0.15, 0.85), 0, 1))
-    centre = drawn_centre if centre is None else centre
     squeeze = squeeze / squeeze.prod() ** (1 / 3)
     window = head.around(centre, radius * squeeze.max() * 1.9 + halo + 3)
     if window is None:
@@ -259,8 +256,8 @@ def _under_the_skull(
     places = np.flatnonzero(where)
     place = np.unravel_index(places[int(pick * len(places))], where.shape)
     centre = np.array([frame.x[place], frame.y[place], frame.z[place]], dtype=float)
-    # Collections are at least 4 mm thick: flatter ones are lost in partial volume.
-    shape = max(min(shape, (2000 * ml / np.pi / 4**3) ** 0.5), 1.2)
+    # Collections are at least 4.5 mm thick: flatter ones are lost in partial volume.
+    shape = max(min(shape, (2000 * ml / np.pi / 4.5**3) ** 0.5), 1.2)
     # A paraboloid cap of radius w and thickness w / shape holds pi w^3 / (2 shape).
     width = (2000 * ml * shape / np.pi) ** (1 / 3) * 1.15
     width = min(width, 95.0)
@@ -356,7 +353,9 @@ def pour(head: Head, bleeding: Bleeding, ml: float, rng: np.random.Generator) ->
     texture = SmoothField.draw(rng, bleeding.mottle_mm)
     room = bleeding.room * (1 - head.blood[window])
     hu = head.hu[window]
-    room = room * ((hu < 250) & (hu > -200))
+    # Where bone fills a part of the voxel, blood would be invisible: there is none there.
+    clear = np.repeat(head.averaged(head.cavity[window]) > 0.85, head.parts, axis=0)
+    room = room * (clear & (hu < 250) & (hu > -200))
     level = np.where(room > 0.02, bleeding.level, np.float32(1e6))
     share, reached = _fill_up(head, level, room, bleeding.sharpness, ml)
     if bleeding.whole:

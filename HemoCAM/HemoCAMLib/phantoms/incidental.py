@@ -40,6 +40,26 @@ class Incidentals:
         self.veins = SmoothField.draw(rng, 6)
         self.calcium = self._draw_calcium(rng)
         self.scars = self._draw_scars(rng)
+        self.hygroma = None
+        if rng.random() < 0.06:
+            place = rng.normal(0, 1, 3) * (1, 1, 0.6) + (0, -0.3, 0.4)
+            place = place / np.linalg.norm(place) * (66, 82, 72)
+            self.hygroma = (tuple(place), rng.uniform(35, 70), rng.uniform(3, 13), rng.uniform(4, 30))
+        self.tumour = None
+        if rng.random() < 0.02:
+            place = rng.normal(0, 1, 3) * (1, 1, 0.6) + (0, 0, 0.3)
+            place = place / np.linalg.norm(place) * (62, 78, 70)
+            self.tumour = (tuple(place), tuple(rng.uniform(5, 14, 3)), rng.uniform(110, 400))
+        self.drain = None
+        if rng.random() < 0.03:
+            side = rng.choice([-1, 1])
+            entry = (side * rng.uniform(22, 40), rng.choice([-62.0, 70.0]), 58.0)
+            self.drain = (
+                entry,
+                (side * 8, rng.uniform(-30, -15), 14),
+                rng.uniform(0.9, 1.6),
+                rng.uniform(120, 500),
+            )
 
     @staticmethod
     def _draw_calcium(rng: np.random.Generator) -> list[tuple[Point, Point, float]]:
@@ -85,6 +105,8 @@ class Incidentals:
         """Paint in place; return the share (0..1) of dura and sinus, where blood cannot go."""
         dura = np.zeros(frame.shape, np.float32)
         self._scars(frame, cavity, hu)
+        if self.hygroma:
+            self._hygroma(frame, depth, cavity, hu)
         self._vessels(frame, cavity, hu)
         if self.contrast:
             veins = fill(frame.field(self.veins) - 1.5, 0.6) * (fluid > 0.4)
@@ -94,7 +116,9 @@ class Incidentals:
         self._falx(frame, depth, cavity, hu, dura)
         self._tentorium(frame, depth, cavity, hu, dura)
         self._sinuses(frame, depth, cavity, hu, dura)
-        for centre, radii, value in self.calcium:
+        if self.drain:
+            self._drain(frame, hu)
+        for centre, radii, value in [*self.calcium, *([self.tumour] if self.tumour else [])]:
             window = frame.window(tuple((c - r - 3, c + r + 3) for c, r in zip(centre, radii, strict=True)))
             if window is None:
                 continue
@@ -114,6 +138,36 @@ class Incidentals:
             part = hu[window]
             share = fill(solid, 3.0) * cavity[window] * (part < 60)
             part -= np.minimum(np.float32(loss), np.maximum(part - 6, 0)) * share
+
+    def _hygroma(self, frame: Frame, depth: np.ndarray, cavity: np.ndarray, hu: np.ndarray) -> None:
+        """An old collection of fluid on the brain: the shape of a subdural hemorrhage, not its density."""
+        centre, width, thick, value = self.hygroma
+        window = frame.window(tuple((c - width, c + width) for c in centre))
+        if window is None:
+            return
+        place = frame.at(window)
+        far = sum((a - np.float32(c)) ** 2 for a, c in zip(place, centre, strict=True)) / np.float32(width**2)
+        profile = (
+            np.float32(thick) * np.clip(1 - far, 0, 1) * np.clip(np.sign(centre[0]) * place[0] / 3, 0, 1)
+        )
+        share = fill(profile - depth[window], frame.edge) * (profile > 0.3) * cavity[window]
+        blend(hu[window], np.float32(value), share)
+
+    def _drain(self, frame: Frame, hu: np.ndarray) -> None:
+        """A catheter from a burr hole to the ventricle."""
+        entry, tip, radius, value = self.drain
+        window = frame.window(
+            tuple((min(a, b) - 20, max(a, b) + 20) for a, b in zip(entry, tip, strict=True))
+        )
+        if window is None:
+            return
+        direction = np.subtract(entry, tip) / np.linalg.norm(np.subtract(entry, tip))
+        x, y, z = frame.at(window)
+        part = hu[window]
+        hole = [(*(np.array(entry) + direction * d), 6.0) for d in (-2, 22)]
+        blend(part, np.float32(35), fill(chain(x, y, z, hole), frame.edge) * (part > 150))
+        tube = [(*tip, radius), (*(np.array(entry) + direction * 12), radius)]
+        blend(part, np.float32(value), fill(chain(x, y, z, tube), frame.edge) * (part > -500))
 
     def _vessels(self, frame: Frame, cavity: np.ndarray, hu: np.ndarray) -> None:
         lines = [(line, 1) for line in ARTERIES_MIDLINE + VEINS_MIDLINE + ARTERIES_PAIRED]

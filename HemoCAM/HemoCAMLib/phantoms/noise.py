@@ -60,16 +60,18 @@ class SmoothField:
         shape = [int(np.ceil((h - lo) / p)) + 2 for lo, h, p in zip(BOX_LOW, BOX_HIGH, pitches, strict=True)]
         return cls(rng.standard_normal(shape, dtype=np.float32) * np.float32(_GAIN), pitches)
 
+    def weights(self, axis: int, positions: np.ndarray) -> np.ndarray:
+        """Spline weights of ``positions`` (mm) along ``axis`` (0 = z, 1 = y, 2 = x)."""
+        return spline_weights(positions, BOX_LOW[axis], self.pitch[axis], self.coefficients.shape[axis])
+
+    def through(self, z: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """Values on the grid whose spline weights along each axis are given, shape (len(z), len(y), len(x))."""
+        planes = np.tensordot(z, self.coefficients, axes=(1, 0))
+        return np.matmul(np.matmul(y, planes), x.T)
+
     def on(self, z: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
         """Values on the grid of the positions ``z``, ``y``, ``x`` (mm), shape (len(z), len(y), len(x))."""
-        weights = [
-            spline_weights(positions, low, pitch, count)
-            for positions, low, pitch, count in zip(
-                (z, y, x), BOX_LOW, self.pitch, self.coefficients.shape, strict=True
-            )
-        ]
-        planes = np.tensordot(weights[0], self.coefficients, axes=(1, 0))
-        return np.matmul(np.matmul(weights[1], planes), weights[2].T)
+        return self.through(*(self.weights(axis, positions) for axis, positions in enumerate((z, y, x))))
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,10 @@ _ML = {
     "subarachnoid": (1.0, 40.0),
     "subdural": (2.0, 80.0),
 }
+# Order of bleeding: the first push the brain aside, the last fill what is left. How often a kind has two or
+# three foci (contusions, both sides), where no volume is asked for.
+_ORDER = ("intraparenchymal", "epidural", "subdural", "intraventricular", "subarachnoid")
+_SEVERAL = dict(zip(_ORDER, (0.15, 0.04, 0.14, 0.0, 0.15), strict=True))
 # The head lies within this box around the scanner's axis; beyond it there is only air (and the headrest).
 _REACH_MM = 122.0
 
@@ -144,14 +148,13 @@ def make_patient(spec: PatientSpec) -> Patient:
         labels[:, crop, crop][average(share) >= 0.5] = KINDS.index(kind) + 1
     affine = np.diag([-spec.spacing_mm, -spec.spacing_mm, spec.slice_mm, 1.0])
     affine[:3, 3] = (-plane[0], -plane[0], z_mm[0])
-    for lesion in found:
-        lesion["ml"] = float((labels == KINDS.index(lesion["kind"]) + 1).sum() * head.voxel_ml)
     description = {
         "seed": spec.seed,
         "atrophy": brain.atrophy,
         "contrast": incidental.contrast,
         "head_scale": list(scale),
         "lesions": found,
+        "ml": {kind: float((labels == KINDS.index(kind) + 1).sum() * head.voxel_ml) for kind in shares},
         "scanner": scanner.describe(),
     }
     volume = Volume(ct, affine, name="virtual patient", source={"kind": "virtual patient", "seed": spec.seed})
@@ -212,19 +215,18 @@ def _bleed(
     else:
         wished = {kind: bleed.log_uniform(rng, *_ML[kind]) for kind in kinds}
     shares, found = {}, []
-    for kind in sorted(
-        kinds, key=("intraparenchymal", "intraventricular", "epidural", "subdural", "subarachnoid").index
-    ):
-        make = getattr(bleed, kind)
-        bleeding = (
-            make(head, rng, wished[kind], None)
-            if kind == "intraparenchymal"
-            else make(head, rng, wished[kind])
-        )
+    for kind in sorted(kinds, key=_ORDER.index):
         share = np.zeros(head.hu.shape, np.float32)
-        share[bleeding.window] = bleed.pour(head, bleeding, wished[kind], rng)
+        several = rng.random() < _SEVERAL[kind] and spec.lesion_ml is None
+        for part in rng.dirichlet([1.5] * int(rng.integers(2, 4))) if several else [1.0]:
+            ml = max(wished[kind] * float(part), 0.5)
+            bleeding = getattr(bleed, kind)(head, rng, ml)
+            if bleeding is not None:
+                np.maximum(
+                    share[bleeding.window], bleed.pour(head, bleeding, ml, rng), out=share[bleeding.window]
+                )
+                found.append({"kind": kind, "wished_ml": ml, "hu": bleeding.hu, **bleeding.place})
         shares[kind] = share
-        found.append({"kind": kind, "wished_ml": float(wished[kind]), "hu": bleeding.hu, **bleeding.place})
     return shares, found
 
 

@@ -45,6 +45,10 @@ class Skull:
         self.frontal_sinus = rng.uniform(0.2, 1.3, 2)
         self.mastoid = rng.uniform(0.5, 1.0)
         self.sphenoid = rng.uniform(0.6, 1.15)
+        self.crests = rng.uniform(0, 1, 2) * (5, 7)
+        self.swelling = None
+        if rng.random() < 0.12:
+            self.swelling = (*rng.normal(0, 1, 3) * (70, 85, 50), rng.uniform(14, 32), rng.uniform(4, 14))
         self.petrous_side = rng.uniform(-2, 2, 2)
 
     def vault_depth(self, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
@@ -80,6 +84,7 @@ class Skull:
         self, frame: Frame, vault: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
         """Distance below the cavity's wall, vault or base; also the one to the base and its thickness."""
+        self._crests(frame, vault)
         if frame.z.min() > 0:
             return vault, None, None
         floor, thick = self.floor(frame.x, frame.y)
@@ -89,6 +94,20 @@ class Skull:
             hole = 15 - np.hypot(frame.x - FORAMEN[0], frame.y - FORAMEN[1]) - np.maximum(frame.z + 46, 0) * 3
             depth = np.maximum(depth, hole)
         return depth, base, thick
+
+    def _crests(self, frame: Frame, vault: np.ndarray) -> None:
+        """Ridges on the inner table in the midline, frontal and occipital, in place."""
+        for size, back, box in (
+            (self.crests[0], False, ((-9, 9), (-92, -50), (-20, 40))),
+            (self.crests[1], True, ((-12, 12), (50, 92), (-45, 20))),
+        ):
+            window = frame.window(box)
+            if window is None:
+                continue
+            x, y, z = frame.at(window)
+            where = -12 - 0.2 * (y - 80) if back else 0.0
+            tall = np.exp(-(((z - where) / (13 if back else 20)) ** 2))
+            vault[window] -= np.float32(size) * tall * np.exp(-np.abs(x) / (4.0 if back else 2.5))
 
     def paint(
         self,
@@ -129,10 +148,20 @@ class Skull:
             thick = thick + np.float32(7 * self.frontal_sinus.mean()) * bump
             temple = np.exp(-(((frame.y + 28) / 30) ** 2)) * sigmoid((15 - frame.z) / 6)
             scalp = scalp + 9 * temple * sigmoid((np.abs(frame.x) - 40) / 5)
+        if self.swelling:
+            scalp = scalp + self._swollen(frame) * np.float32(self.swelling[4])
         skin = vault + thick + scalp
         if frame.z.min() < -12:
             skin = np.maximum(skin, self._face(frame))
         return thick, skin
+
+    def _swollen(self, frame: Frame) -> np.ndarray:
+        """How much (0..1) the scalp is swollen by a bruise."""
+        axes = ((frame.x, HALF_WIDTH), (frame.y, HALF_LENGTH), (frame.z, UP))
+        place = np.array(self.swelling[:3]) / (HALF_WIDTH, HALF_LENGTH, UP)
+        place /= np.linalg.norm(place)
+        square = sum((a - np.float32(p * r)) ** 2 for (a, r), p in zip(axes, place, strict=True))
+        return np.exp(square * np.float32(-1 / self.swelling[3] ** 2))
 
     def _face(self, frame: Frame) -> np.ndarray:
         drop = np.maximum(-frame.z - 12, 0)
@@ -147,10 +176,12 @@ class Skull:
     ) -> None:
         head = fill(skin, edge)
         layers = frame.field(self.soft_field)
-        share = sigmoid(layers * 3 - 1.5 + 6 * (skin < 2.4))
+        share = sigmoid(layers * 3 - 2.4 + 7 * (skin < 2.4))
         if frame.z.min() < 15:
             meat = sigmoid((12 - frame.z) / 5) * sigmoid((8 + skull) / 2)
             share = np.maximum(share, meat * sigmoid(layers * 4 + 4))
+        if self.swelling:
+            share = np.maximum(share, np.clip(2 * self._swollen(frame), 0, 1))
         blend(hu, self.fat_hu + (self.muscle_hu - self.fat_hu) * share, head)
 
     def _cells(self, frame: Frame, hu: np.ndarray) -> None:
