@@ -31,12 +31,3 @@ def add_folder(scene: slicer.vtkMRMLScene, name: str, nodes: Iterable[slicer.vtk
             item = hierarchy.CreateItem(folder, node)
             hierarchy.SetItemOwnerPluginName(item, next(owner for kind, owner in _OWNERS if node.IsA(kind)))
     return folder
-
-
-def folder_names(scene: slicer.vtkMRMLScene, folder: int) -> list[str]:
-    """Return the names of a folder's items, in order."""
-    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-    return [
-        hierarchy.GetItemName(hierarchy.GetItemByPositionUnderParent(folder, position))
-        for position in range(hierarchy.GetNumberOfItemChildren(folder))
-    ]

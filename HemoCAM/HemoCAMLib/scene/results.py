@@ -94,7 +94,8 @@ def add_results(
     made = [heatmap, mask, reference, chart, series[0], slice_table, comparison, raw_map]
     made = [node for node in made if node is not None]
     for node in made:
-        set_attributes(node, {"target": content.target, **content.description})
+        if node is not reference:  # it was made by somebody else
+            set_attributes(node, {"target": content.target, **content.description})
     folder = add_folder(scene, f"HemoCAM {name}", [ct_node, *made] if own_ct else made)
     nodes = SceneNodes(
         ct=ct_node,

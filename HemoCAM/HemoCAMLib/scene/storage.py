@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import zipfile
 from pathlib import Path
@@ -51,12 +52,20 @@ def save_scene(scene: slicer.vtkMRMLScene, path: Path, progress: Progress = sile
             if not scene.SaveSceneToSlicerDataBundleDirectory(str(bundle), None, messages):
                 reason = " ".join(messages.GetAllMessagesAsString().split()) or "is the disk full?"
                 raise OutputError(f"The scene could not be written to '{path}': {reason}")
+            _escape_ampersands(bundle)
             archive = Path(folder) / "scene.zip"
             _zip(bundle, archive, progress)
             archive.replace(path)
     except OSError as error:
         reason = error.strerror or error
         raise OutputError(f"The scene could not be written to '{path}': {reason}.") from error
+
+
+def _escape_ampersands(bundle: Path) -> None:
+    """Make the scene's XML whole again: Slicer writes the ``&`` of a node's name as it is into file names."""
+    for file in bundle.glob("*.mrml"):
+        text = file.read_bytes()
+        file.write_bytes(re.sub(rb"&(?!(?:amp|lt|gt|quot|apos|#\w+);)", b"&amp;", text))
 
 
 def _zip(folder: Path, archive: Path, progress: Progress) -> None:
