@@ -36,13 +36,12 @@ def report(result: Result, output: Path) -> str:
         f"({options.gate:.2f}); mask {found['mask_ml']:.1f} ml.",
     ]
     lines += [f"Note: {finding}" for finding in result.summary["findings"]]
-    if result.comparison is not None:
-        lines.append(
-            f"Against the reference: Dice {result.comparison.dice:.2f}, IoU {result.comparison.iou:.2f}, "
-            f"95% Hausdorff {result.comparison.hausdorff_95:.1f} mm."
-        )
-        if not np.isfinite(result.comparison.hausdorff_95):
-            lines[-1] = f"Against the reference: Dice {result.comparison.dice:.2f} (a mask is empty)."
+    compared = result.comparison
+    if compared is not None:
+        line = f"Against the reference ({compared.reference_ml:.1f} ml): Dice {compared.dice:.2f}, IoU {compared.iou:.2f}"
+        if np.isfinite(compared.boundary.percentile_95):
+            line += f", 95% Hausdorff {compared.boundary.percentile_95:.1f} mm"
+        lines.append(line + ".")
     lines += [
         f"Look at   {output / 'review.png'}",
         f"Open in 3D Slicer   {output / 'scene.mrb'}",

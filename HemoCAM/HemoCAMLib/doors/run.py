@@ -91,7 +91,7 @@ def run_case(case: Case, folder: Path, progress: Progress = silent) -> Result:
     with clock.phase("scene"):
         _write_scene(analysis, bundle, rows, reference, comparison, folder, progress)
     timings = {**clock.seconds, **analysis.timings, "total": time.perf_counter() - started}
-    content = summary(analysis, bundle, None if comparison is None else dict(comparison.rows()), timings)
+    content = summary(analysis, bundle, comparison, timings)
     write_json(content, folder / "summary.json")
     return Result(analysis, comparison, content)
 
@@ -105,9 +105,9 @@ def _write_scene(
     folder: Path,
     progress: Progress,
 ) -> None:
-    from ..scene.nodes import new_scene
     from ..scene.results import add_results
-    from ..scene.storage import save_scene, write_segmentation
+    from ..scene.segmentations import write_segmentation
+    from ..scene.storage import new_scene, save_scene
 
     progress("Building the scene", 0, 1)
     options = analysis.options
@@ -135,5 +135,5 @@ def _write_scene(
     scene = new_scene()
     nodes = add_results(scene, content)
     progress("Writing the scene", 0, 1)
-    write_segmentation(nodes.segmentation, folder / "segmentation.seg.nrrd")
-    save_scene(scene, folder / "scene.mrb")
+    write_segmentation(nodes.mask, folder / "segmentation.seg.nrrd")
+    save_scene(scene, folder / "scene.mrb", progress)

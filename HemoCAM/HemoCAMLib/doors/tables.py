@@ -14,6 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from .. import __version__
+from ..comparison.table import Comparison
 from ..models.bundle import Bundle
 from ..pipeline import Analysis
 from ..scene.content import SliceRow
@@ -45,7 +46,9 @@ def write_slices(rows: list[SliceRow], path: Path) -> None:
             writer.writerow([row.index, f"{row.position_mm:.3f}", int(row.acquired), int(row.gated), *shown])
 
 
-def summary(analysis: Analysis, bundle: Bundle, comparison: dict | None, timings: dict[str, float]) -> dict:
+def summary(
+    analysis: Analysis, bundle: Bundle, comparison: Comparison | None, timings: dict[str, float]
+) -> dict:
     """What went in, what was asked, what was found: JSON values, nothing that names a patient."""
     ct, options = analysis.ct, analysis.options
     target = analysis.probabilities[:, analysis.target_index]
@@ -65,7 +68,7 @@ def summary(analysis: Analysis, bundle: Bundle, comparison: dict | None, timings
             "ijk_to_ras": ct.ijk_to_ras.tolist(),
             "slices_not_acquired": [] if ct.acquired is None else np.flatnonzero(~ct.acquired).tolist(),
         },
-        "findings": list(ct.findings),
+        "findings": [*ct.findings, *(comparison.findings if comparison else ())],
         "model": {
             "name": bundle.manifest.name,
             "title": bundle.manifest.title,
@@ -89,7 +92,7 @@ def summary(analysis: Analysis, bundle: Bundle, comparison: dict | None, timings
                 "raw_maximum": float(analysis.raw.max()),
             },
         },
-        "comparison": comparison,
+        "comparison": None if comparison is None else dict(comparison.rows()),
         "timings_s": {k: round(v, 3) for k, v in timings.items()},
         "versions": _versions(),
     }
