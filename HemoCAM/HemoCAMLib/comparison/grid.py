@@ -9,7 +9,7 @@ import numpy as np
 import SimpleITK as sitk  # noqa: N813
 
 from ..errors import InputError
-from ..volumes.volume import LPS_RAS, Volume
+from ..volumes.volume import Volume
 
 # Where a CT voxel lies halfway between two labels, rounding noise must not decide from voxel to voxel: this
 # part of a voxel always tips the scale to the higher index.
@@ -115,11 +115,13 @@ def _storable(dtype: np.dtype) -> np.dtype:
 
 
 def _geometry(volume: Volume, shift: float = 0.0) -> dict[str, list[float]]:
-    """Origin, spacing and direction of ITK (LPS), with voxel 0 moved by ``shift`` voxels along each axis."""
-    lps = LPS_RAS @ volume.ijk_to_ras
-    columns = lps[:3, :3]
+    """ITK's origin, spacing and direction, with voxel 0 moved by ``shift`` voxels along each axis.
+
+    In RAS, not ITK's LPS: both images are described so, and nothing leaves this module.
+    """
+    columns = volume.ijk_to_ras[:3, :3]
     return {
-        "origin": (lps[:3, 3] + shift * columns.sum(axis=1)).tolist(),
+        "origin": (volume.ijk_to_ras[:3, 3] + shift * columns.sum(axis=1)).tolist(),
         "spacing": volume.spacing.tolist(),
         "direction": (columns / volume.spacing).ravel().tolist(),
     }

@@ -118,7 +118,7 @@ def hausdorff(
     if box is None:
         empty = np.empty(0)
         return Hausdorff.of(empty, empty), Hausdorff.of(empty, empty)
-    # A margin of background: then the edge of the crop is no special case, for erosion and distance map.
+    # A margin of background: ITK's map of a mask that fills its image is undefined.
     masks = [np.pad(mask[box], 1) for mask in (reference, test)]
     shells = [boundary(mask) for mask in masks]
     if not all(shell.any() for shell in shells):

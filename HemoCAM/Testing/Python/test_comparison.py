@@ -293,6 +293,41 @@ def test_when_the_boundary_holds_the_nearest_voxel():
         assert surface._shell_is_nearest(columns) is safe
 
 
+def test_nearest_voxel_inside_an_extremely_sheared_mask():
+    """Slices slide by ten columns each: the voxel right above lies in another column, beyond the boundary."""
+    affine = np.eye(4)
+    affine[:3, :3] = [[0.4, 0, 4.0], [0, 0.4, 0], [0, 0, 0.6]]
+    block, point = np.zeros((2, 5, 5, 20), dtype=bool)
+    block[1:4, 1:4, 14:17] = True
+    point[3, 2, 5] = True  # ten columns back, one slice up: 0.6 mm above the middle of the block
+    volume, shell = surface.hausdorff(block, point, affine)
+    exact = brute_force(block, point, affine, shell=False)
+    assert values(volume) == pytest.approx(exact)
+    assert values(shell) == pytest.approx(brute_force(block, point, affine, shell=True))
+    back = (
+        volume.average * 2
+        - cdist(*(np.argwhere(m)[:, ::-1] @ affine[:3, :3].T for m in (block, point))).mean()
+    )
+    assert back == pytest.approx(0.6)
+
+
+def test_masks_that_are_all_boundary_and_fill_their_box():
+    for shape in ((1, 1, 1), (2, 2, 2), (1, 5, 6)):
+        full = np.ones(shape, dtype=bool)
+        assert [values(d) for d in surface.hausdorff(full, full, ct_affine())] == [(0, 0, 0), (0, 0, 0)]
+
+
+def test_a_hole_counts_for_the_boundary():
+    full = np.ones((9, 9, 9), dtype=bool)
+    hollow = full.copy()
+    hollow[4, 4, 4] = False
+    found = compare(Volume(full, np.eye(4)), Volume(hollow, np.eye(4)))
+    assert found.volume.maximum == 1  # from the hole to its wall
+    assert found.boundary.maximum == 3  # from the hole's wall to the outside of the full cube
+    cell = dict(found.rows())
+    assert cell["Maximum (mm)"] == 3 and cell["HemoCAM: Hausdorff maximum, all voxels (mm)"] == 1
+
+
 # --- properties --------------------------------------------------------------------------------------------
 
 seeds = st.integers(0, 2**32 - 1)
