@@ -39,7 +39,7 @@ class Brain:
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.atrophy = float(rng.beta(1.2, 1.6))
-        self.grey_hu = rng.uniform(33, 41)
+        self.grey_hu = rng.uniform(33, 43)
         self.white_hu = self.grey_hu - rng.uniform(4, 10)
         self.fluid_hu = rng.uniform(2, 14)
         a = self.atrophy
@@ -187,7 +187,7 @@ class Brain:
             s = side * x
             rough = frame.field(self.wobble, window)
             half = size * np.float32(own) * (0.25 + 1.7 * self.atrophy) * (1 + 0.5 * rough)
-            bent = 41 - 0.009 * (y + 12) ** 2 - 0.012 * (z - 4) ** 2 + 1.2 * rough
+            bent = 41 - 0.009 * (y + 12) ** 2 - 0.012 * (z - 4) ** 2 + 1.8 * rough
             insula = sheet(np.abs(s - bent), np.maximum(half, 0), edge)
             insula *= within(y, -36, 14, 3) * within(z, -10, 20, 3)
             cleft = sheet(np.abs(z - 0.34 * (y + 14) - 1.5 * rough) * 0.8, np.maximum(0.9 * half, 0), edge)
@@ -221,8 +221,8 @@ class Brain:
         x, y, z = frame.at(window)
         outside = -self._stem(x, y, z) + 0.9 * frame.field(self.wobble, window)
         thick = size * (
-            1.5
-            + 0.7 * frame.field(self.patchy, window)
+            1.4
+            + 1.0 * frame.field(self.patchy, window)
             + 2.5 * sigmoid((2 - y) / 3) * sigmoid((-16 - z) / 3)
             - 0.8 * sigmoid((y - 14) / 3)
         )

@@ -70,8 +70,8 @@ def push_from_skull(
     reach)``, so that nothing moves ``reach`` mm below the table.
     """
     thickness = np.minimum(thickness, 0.7 * reach)
-    was = np.clip((depth - thickness) * reach / (reach - thickness), 0, None)
-    shift = np.where((depth > 0) & (depth < reach), depth - was, 0)
+    was = np.maximum((depth - thickness) * reach / (reach - thickness), np.float32(1.5 * spacing_mm[2]))
+    shift = np.where((depth > 0) & (depth < reach), np.maximum(depth - was, 0), 0)
     x, y, z = place
     u, v, w = x * np.float32(HALF_WIDTH**-2), y * np.float32(HALF_LENGTH**-2), z.copy()
     w *= np.where(w > 0, np.float32(UP**-2), np.float32(DOWN**-2))

@@ -16,7 +16,7 @@ from .brain import tentorium_height
 from .displacement import push_from_point, push_from_skull
 from .frame import Frame
 from .noise import SmoothField
-from .shapes import blend, fill
+from .shapes import fill
 
 KINDS = ("epidural", "intraparenchymal", "intraventricular", "subarachnoid", "subdural")
 Window = tuple[slice, slice, slice]
@@ -26,20 +26,31 @@ Window = tuple[slice, slice, slice]
 class Head:
     """A rendered head on the grid of sub-slices, before the scanner; arrays (k, j, i), float32.
 
-    ``hu``; ``depth`` in mm below the inner table; the shares (0..1) ``cavity``, ``fluid`` (subarachnoid),
-    ``ventricle``, ``dura``, and ``blood`` already poured. ``parts`` sub-slices make a slice.
+    ``hu`` without blood; ``depth`` in mm below the wall of the cavity and ``vault`` below that of the
+    vault alone; the shares (0..1) ``cavity``, ``fluid``
+    (subarachnoid), ``ventricle``, ``dura``, and ``blood`` already poured; ``stain``, the sum of its shares times
+    their HU: blood stays where it is labelled, while later mass effect moves what is around it. ``parts``
+    sub-slices make a slice.
     """
 
     frame: Frame
     hu: np.ndarray
     depth: np.ndarray
+    vault: np.ndarray
     cavity: np.ndarray
     fluid: np.ndarray
     ventricle: np.ndarray
     dura: np.ndarray
     blood: np.ndarray
+    stain: np.ndarray
     parts: int
     voxel_ml: float
+
+    def bled(self) -> np.ndarray:
+        """HU with the blood in it, in the memory of ``hu``."""
+        self.hu *= 1 - self.blood
+        self.hu += self.stain
+        return self.hu
 
     def averaged(self, array: np.ndarray) -> np.ndarray:
         """Average sub-slices to slices."""
@@ -243,7 +254,7 @@ def _under_the_skull(
     """A collection on the inner table: ``ratio`` of radius to thickness, ``steep`` its rim's exponent."""
     frame = head.frame
     where = (
-        (head.depth > 1) & (head.depth < 4) & (frame.z > -12) & (np.abs(frame.x) > 12) & (head.cavity > 0.9)
+        (head.vault > 1) & (head.vault < 4) & (frame.z > -12) & (np.abs(frame.x) > 12) & (head.cavity > 0.9)
     )
     pick = rng.random()
     shape = log_uniform(rng, *ratio)
@@ -275,7 +286,7 @@ def _under_the_skull(
     if sides:
         profile = profile * np.clip((np.sign(centre[0]) * x) / 2, 0, 1)
     profile = np.clip(profile, 1e-3, None)
-    depth = head.depth[window]
+    depth = head.vault[window]
     room = (head.cavity[window] > 0.5) * (far < 1) * (1 - head.dura[window] * (depth > 2))
 
     def push(reached: float) -> None:
@@ -370,7 +381,8 @@ def pour(head: Head, bleeding: Bleeding, ml: float, rng: np.random.Generator) ->
         halo = np.clip(1 - (level - reached) / np.float32(bleeding.halo_mm), 0, 1) * head.cavity[window]
         drop = np.minimum(np.float32(bleeding.halo_hu), np.maximum(hu - 10, 0))
         hu -= drop * halo * (1 - np.maximum(head.fluid[window], head.ventricle[window])) * (hu < 48)
-    blend(hu, np.float32(bleeding.hu) + frame.field(texture, window) * np.float32(bleeding.mottle_hu), share)
+    density = np.float32(bleeding.hu) + frame.field(texture, window) * np.float32(bleeding.mottle_hu)
+    head.stain[window] += share * density
     head.blood[window] += share
     return share
 

@@ -136,7 +136,12 @@ def make_patient(spec: PatientSpec) -> Patient:
     middle = Frame(z_mm, near, near, scanner.pose, scale, warp, spec.spacing_mm, step)
     average = head.averaged
     picture = scanner.expose(
-        middle, average(head.hu), average(head.depth), average(head.cavity), average(skin), spec.spacing_mm
+        middle,
+        average(head.bled() if shares else head.hu),
+        average(head.depth),
+        average(head.cavity),
+        average(skin),
+        spec.spacing_mm,
     )
     ct = np.full((len(z_mm), spec.size, spec.size), -1000.0, np.float32)
     ct[:, crop, crop] = picture
@@ -183,7 +188,7 @@ def _render(
     whole: Frame, skull: Skull, brain: Brain, incidental: Incidentals, parts: int, spec: PatientSpec
 ) -> tuple[Head, np.ndarray]:
     """Paint the head block by block of sub-slices; return it and the distance below the skin in mm."""
-    names = ("hu", "depth", "cavity", "fluid", "ventricle", "dura", "skin")
+    names = ("hu", "depth", "vault", "cavity", "fluid", "ventricle", "dura", "skin")
     layers = {name: np.empty(whole.shape, np.float32) for name in names}
     for first in range(0, whole.shape[0], 4):
         block = slice(first, min(first + 4, whole.shape[0]))
@@ -193,12 +198,12 @@ def _render(
         hu, skin = skull.paint(frame, vault, edge, base, thick)
         cavity, fluid, ventricle = brain.paint(frame, depth, edge, hu)
         dura = incidental.paint(frame, depth, cavity, fluid, hu)
-        for name, layer in zip(names, (hu, depth, cavity, fluid, ventricle, dura, skin), strict=True):
+        for name, layer in zip(names, (hu, depth, vault, cavity, fluid, ventricle, dura, skin), strict=True):
             layers[name][block] = layer
     skin = layers.pop("skin")
     voxel_ml = spec.spacing_mm**2 * spec.slice_mm / 1000
-    blood = np.zeros(whole.shape, np.float32)
-    return Head(whole, **layers, blood=blood, parts=parts, voxel_ml=voxel_ml), skin
+    blood, stain = np.zeros((2, *whole.shape), np.float32)
+    return Head(whole, **layers, blood=blood, stain=stain, parts=parts, voxel_ml=voxel_ml), skin
 
 
 def _bleed(
