@@ -104,7 +104,7 @@ def scan(path: Path, progress: Progress = silent) -> list[Header]:
 
 
 def split_frames(header: Header) -> list[Header]:
-    """Turn a multi-frame file into one header a frame; into itself alone where frames have no positions.
+    """Turn a multi-frame file into one header a frame; into itself, without a position, where that fails.
 
     GDCM tells only the first frame's position and, where the steps are uneven, an invented spacing of 1 mm.
     The true ones stand in sequences that SimpleITK does not hand out, so they are searched in the bytes
@@ -115,7 +115,11 @@ def split_frames(header: Header) -> list[Header]:
     positions = _find_numbers(data, b"\x20\x00\x32\x00", 3)
     cosines = _find_numbers(data, b"\x20\x00\x37\x00", 6)
     spacings = _find_numbers(data, b"\x28\x00\x30\x00", 2)
+    slopes = _find_numbers(data, b"\x28\x00\x53\x10", 1)
+    intercepts = _find_numbers(data, b"\x28\x00\x52\x10", 1)
     n = header.frames
+    if max(len(np.unique(slopes)), len(np.unique(intercepts))) > 1:
+        return [replace(header, position=None)]  # GDCM knows only one rescale for all frames
     if len(positions) != n or len(cosines) not in (1, n) or len(spacings) not in (1, n):
         return [replace(header, position=None)]
     frames = []
@@ -132,6 +136,8 @@ def split_frames(header: Header) -> list[Header]:
                 column_cosine=column,
                 row_spacing=float(row_spacing),
                 column_spacing=float(column_spacing),
+                slope=float(slopes[0][0]) if slopes else header.slope,
+                intercept=float(intercepts[0][0]) if intercepts else header.intercept,
                 frame=k,
             )
         )

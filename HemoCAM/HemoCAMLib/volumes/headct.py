@@ -32,7 +32,10 @@ _DIRECTIONS = ((0, 1), (1, 2), (1, 1), (2, 1), (1, 0), (2, -1), (1, -1), (1, -2)
 _SEEN = 12  # of the 16: a craniectomy may open a quarter of the skull
 _BRAIN_CM2 = 20.0
 _BRAIN_SHARE = 0.7  # an enclosed chest is half lung, an enclosed pelvis a third fat
+_BODY_SHARE = 0.25  # of the cross-section: over 0.4 in a head, under 0.2 in a child's trunk
 _BODY_CM2 = 480.0  # a large head fills 400
+
+_SHIFTED = "The values look like HU + 1024: the rescale is missing; subtract 1024 first."
 
 
 def check_head_ct(volume: Volume) -> None:
@@ -128,22 +131,19 @@ def _check_units(hu: np.ndarray) -> None:
     if high - low < 1e-6:
         raise InputError(f"The volume is empty: every voxel has the value {low:g}.")
     if low >= -20:
-        if high <= 1.001:
-            raise InputError("The values run from 0 to 1: a normalised picture or a mask, not a CT in HU.")
         if high <= 256:
             raise InputError(
-                "The values run from 0 to 255: a windowed picture, not a CT in HU; give the original."
+                f"The values run from {low:.3g} to {high:.3g}, like a windowed picture, a mask or normalised data; "
+                "give the original CT in HU."
             )
         if _looks_shifted(hu):
-            raise InputError("The values look like HU + 1024: the rescale is missing; subtract 1024 first.")
+            raise InputError(_SHIFTED)
         raise InputError(
             "There is no value below 0, so this is no CT in HU: an MR, or a CT stored without its rescale."
         )
-    if _looks_shifted(hu):
-        raise InputError("The values look like HU + 1024: the rescale is missing; subtract 1024 first.")
     if high - low < 50:
         raise InputError(
-            f"The values run only from {low:.3g} to {high:.3g}: a normalised picture, not a CT in HU."
+            f"The values run only from {low:.3g} to {high:.3g}, like normalised data; give the original CT in HU."
         )
 
 
@@ -168,8 +168,9 @@ def _brain_areas(coarse: _Coarse) -> np.ndarray:
     soft = enclosed & (hu >= _SOFT_HU[0]) & (hu <= _SOFT_HU[1])
     area = soft.sum(axis=(1, 2))
     pure = area >= _BRAIN_SHARE * enclosed.sum(axis=(1, 2))
-    small = _body(coarse).sum(axis=(1, 2)) * coarse.pixel_cm2 <= _BODY_CM2
-    return area * coarse.pixel_cm2 * pure * small
+    body = _body(coarse.hu, open_pixels=3).sum(axis=(1, 2))
+    headlike = (body * coarse.pixel_cm2 <= _BODY_CM2) & (area >= _BODY_SHARE * body)
+    return area * coarse.pixel_cm2 * pure * headlike
 
 
 def _spread(mask: np.ndarray, direction: tuple[int, int], steps: int) -> np.ndarray:
@@ -196,11 +197,13 @@ def _shifted(mask: np.ndarray, rows: int, columns: int) -> np.ndarray:
     return out
 
 
-def _body(coarse: _Coarse) -> np.ndarray:
-    """The patient: per slice the largest piece that is not air, without thin shells (headrest), filled."""
-    solid = coarse.hu > -300
+def _body(hu: np.ndarray, open_pixels: int) -> np.ndarray:
+    """The patient: per slice the largest piece that is not air, filled; opening cuts off thin headrests."""
+    solid = hu > -300
+    if open_pixels > 1:
+        solid = ndimage.binary_opening(solid, np.ones((1, open_pixels, open_pixels), dtype=bool))
     body = np.zeros(solid.shape, dtype=bool)
-    for k, plane in enumerate(ndimage.binary_opening(solid, np.ones((1, 5, 5), dtype=bool))):
+    for k, plane in enumerate(solid):
         pieces, count = ndimage.label(plane)
         if count:
             largest = 1 + int(np.argmax(np.bincount(pieces.ravel())[1:]))
@@ -210,7 +213,9 @@ def _body(coarse: _Coarse) -> np.ndarray:
 
 def _why_not(coarse: _Coarse) -> str:
     hu = coarse.hu
-    body = _body(coarse)
+    if _looks_shifted(hu):
+        return _SHIFTED
+    body = _body(hu, open_pixels=1)
     area = body.sum(axis=(1, 2)) * coarse.pixel_cm2
     bone_ml = np.count_nonzero(hu >= _BONE_HU) * coarse.voxel_ml
     lung_ml = np.count_nonzero(body & (hu > _LUNG_HU[0]) & (hu < _LUNG_HU[1])) * coarse.voxel_ml
@@ -222,6 +227,7 @@ def _why_not(coarse: _Coarse) -> str:
         return f"This looks like a CT of a chest ({lung_ml / 1000:.1f} litres of lung), not of a head."
     if bone_ml < 20:
         return "There is air but no bone in the volume: a water phantom, or a CT whose skull was removed."
-    if np.median(area[area > 5]) > _BODY_CM2 if (area > 5).any() else False:
-        return f"The body is too wide for a head ({np.median(area[area > 5]):.0f} cm2 in cross-section)."
+    typical = float(np.median(area[area > 5])) if (area > 5).any() else 0.0
+    if typical > _BODY_CM2:
+        return f"The body is too wide for a head ({typical:.0f} cm2 in cross-section)."
     return "No brain within a skull was found: this does not look like a CT of a head in HU."

@@ -91,7 +91,7 @@ def _why_not(headers: Sequence[Header]) -> str:
     if modalities != ["CT"]:
         return "modality " + ", ".join(modalities[:_MOST_NAMED])
     if any(h.frames > 1 for h in headers):
-        return "multi-frame file without a position for each frame: convert it to single slices or NIfTI"
+        return "multi-frame file without a position a frame and one rescale: convert it to single slices"
     if any(h.position is None or h.row_cosine is None for h in headers):
         return "the files do not say where their slices lie"
     return "localizers or colour pictures only"
