@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ def file_format(path: Path) -> str | None:
     try:
         with open_nifti(path) as stream:
             head = stream.read(1024)
-    except (EOFError, OSError):
+    except (EOFError, OSError, zlib.error):
         return None
     if is_nifti(head):
         return "NIfTI"

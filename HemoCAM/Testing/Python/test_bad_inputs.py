@@ -456,6 +456,27 @@ def test_series_that_is_not_there_names_those_that_are(tmp_path):
         read_ct(tmp_path, ".300")
 
 
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.nrrd", "a.mha", "000.dcm"])
+def test_damaged_headers_never_end_otherwise(name, tmp_path):
+    """Thirty files with a few random bytes in their headers: read, or refused with one sentence."""
+    if name == "000.dcm":
+        folder = dicom_factory.write_series(tmp_path, small_head(), places=range(3))
+    else:
+        saved(small_head(), tmp_path, name, compress=True)
+    rng = np.random.default_rng(len(name))
+    whole = (tmp_path / name).read_bytes()
+    for _ in range(30):
+        data = bytearray(whole)
+        for place in rng.integers(0, 400, 3):
+            data[place] = rng.integers(0, 256)
+        (tmp_path / name).write_bytes(data)
+        try:
+            read_ct(folder if name == "000.dcm" else tmp_path / name)
+        except InputError as error:
+            assert "\n" not in str(error)
+            assert len(str(error)) < 250
+
+
 def test_a_loop_of_links_ends(tmp_path):
     folder = series(tmp_path)
     try:
