@@ -89,6 +89,7 @@ class Frame:
         self.pixel, self.step = float(pixel_mm), float(step_mm)
         self._cache: dict[tuple[int, float], np.ndarray] = {}
         self._matrix = np.diag(1 / np.asarray(scale)) @ pose.rotation
+        self._inverse = np.linalg.inv(self._matrix)
         self._shift = self._matrix @ np.asarray(pose.offset)
         self._reach = 2.6 * warp.size_mm + 1.5 * self.edge if warp else 1.5 * self.edge
         axes = []
@@ -116,12 +117,13 @@ class Frame:
 
     def window(self, box: Box) -> tuple[slice, slice, slice] | None:
         """Index window (k, j, i) that holds a box ((x0, x1), (y0, y1), (z0, z1)) of the head, or None."""
-        corners = np.array(np.meshgrid(*box, indexing="ij")).reshape(3, -1)
-        corners = np.linalg.solve(self._matrix, corners + self._shift[:, None])
+        low, high = np.array(box).T
+        middle = self._inverse @ ((low + high) / 2 + self._shift)
+        half = np.abs(self._inverse) @ ((high - low) / 2) + self._reach
         window = []
-        for positions, place in zip((self.z_mm, self.y_mm, self.x_mm), corners[::-1], strict=True):
-            first = int(np.searchsorted(positions, place.min() - self._reach))
-            last = int(np.searchsorted(positions, place.max() + self._reach, side="right"))
+        for positions, m, h in zip((self.z_mm, self.y_mm, self.x_mm), middle[::-1], half[::-1], strict=True):
+            first = int(np.searchsorted(positions, m - h))
+            last = int(np.searchsorted(positions, m + h, side="right"))
             if first >= last:
                 return None
             window.append(slice(first, last))

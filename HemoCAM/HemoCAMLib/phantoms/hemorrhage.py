@@ -1,111 +1,17 @@
-"""Bleedings of five kinds, poured into a rendered head.
-
-Every kind is an order in which space fills up: a ``level`` in mm over a window of the head, lowest first, and
-the share of each voxel where that blood can be at all. The wished volume then decides up to which level.
-"""
+"""Hemorrhages of five kinds: where each of them bleeds, how it looks, and how it pushes."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 
+from .bleeding import Bleeding, Head
 from .brain import tentorium_height
 from .displacement import push_from_point, push_from_skull
-from .frame import Frame
 from .noise import SmoothField
 from .shapes import fill
 
 KINDS = ("epidural", "intraparenchymal", "intraventricular", "subarachnoid", "subdural")
-Window = tuple[slice, slice, slice]
-
-
-@dataclass
-class Head:
-    """A rendered head on the grid of sub-slices, before the scanner; arrays (k, j, i), float32.
-
-    ``hu`` without blood; ``depth`` in mm below the wall of the cavity and ``vault`` below that of the
-    vault alone; the shares (0..1) ``cavity``, ``fluid``
-    (subarachnoid), ``ventricle``, ``dura``, and ``blood`` already poured; ``stain``, the sum of its shares times
-    their HU: blood stays where it is labelled, while later mass effect moves what is around it. ``parts``
-    sub-slices make a slice.
-    """
-
-    frame: Frame
-    hu: np.ndarray
-    depth: np.ndarray
-    vault: np.ndarray
-    cavity: np.ndarray
-    fluid: np.ndarray
-    ventricle: np.ndarray
-    dura: np.ndarray
-    blood: np.ndarray
-    stain: np.ndarray
-    parts: int
-    voxel_ml: float
-
-    def bled(self) -> np.ndarray:
-        """HU with the blood in it, in the memory of ``hu``."""
-        self.hu *= 1 - self.blood
-        self.hu += self.stain
-        return self.hu
-
-    def averaged(self, array: np.ndarray) -> np.ndarray:
-        """Average sub-slices to slices."""
-        if self.parts == 1:
-            return array
-        return array.reshape(-1, self.parts, *array.shape[1:]).mean(1)
-
-    def movable(self, window: Window) -> list[np.ndarray]:
-        """Views of the layers that mass effect moves."""
-        return [layer[window] for layer in (self.hu, self.fluid, self.ventricle, self.dura)]
-
-    @property
-    def spacing_mm(self) -> tuple[float, float, float]:
-        """Spacing of the sub-slices' voxels along (k, j, i)."""
-        return self.frame.step, self.frame.pixel, self.frame.pixel
-
-    def around(self, centre: np.ndarray, reach: float | tuple[float, float, float]) -> Window | None:
-        """Window of a box about ``centre`` (x, y, z) of the head, widened to whole slices."""
-        window = self.frame.window(
-            tuple((c - r, c + r) for c, r in zip(centre, np.broadcast_to(reach, 3), strict=True))
-        )
-        if window is None:
-            return None
-        k = window[0]
-        first, last = k.start // self.parts * self.parts, -(-k.stop // self.parts) * self.parts
-        return slice(first, last), *window[1:]
-
-    def somewhere(
-        self, rng: np.random.Generator, where: np.ndarray, window: Window | None = None
-    ) -> np.ndarray:
-        """Head coordinates (x, y, z) of a random voxel where ``where`` is true."""
-        places = np.flatnonzero(where)
-        place = np.unravel_index(places[int(rng.random() * len(places))], where.shape)
-        frame = self.frame
-        if window:
-            place = tuple(p + w.start for p, w in zip(place, window, strict=True))
-        return np.array([frame.x[place], frame.y[place], frame.z[place]], dtype=float)
-
-
-@dataclass
-class Bleeding:
-    """Where blood of one kind goes: a window, the order of filling in mm, and the share of room in it."""
-
-    window: Window
-    level: np.ndarray
-    room: np.ndarray
-    hu: float
-    mottle_hu: float
-    place: dict
-    sharpness: np.ndarray | float = 1.0
-    mottle_mm: float = 4.0
-    halo_mm: float = 0.0
-    halo_hu: float = 0.0
-    whole: bool = False
-    push: Callable[[float], None] | None = None
 
 
 def radius_of(ml: float) -> float:
@@ -142,7 +48,8 @@ def intraparenchymal(head: Head, rng: np.random.Generator, ml: float) -> Bleedin
         deep = min(max(0.75 * radius, 8), 26)
         where = (np.abs(head.depth - deep - 4) < 4) & (np.abs(frame.x) > 6 + 0.5 * radius)
         where &= (head.ventricle < 0.1) & (frame.z > tentorium_height(frame.x, frame.y) + 0.5 * radius)
-        centre = head.somewhere(rng, where) if where.any() else np.array([side * 35.0, -20, 25])
+        found = head.somewhere(rng.random(), where)
+        centre = np.array([side * 35.0, -20, 25]) if found is None else found
     else:
         centre = np.array(drawn[site]) + rng.normal(0, 3, 3)
     squeeze = rng.uniform(0.65, 1.4, 3)
@@ -216,7 +123,8 @@ def subarachnoid(head: Head, rng: np.random.Generator, ml: float) -> Bleeding | 
     frame = head.frame
     if site == "convexity":
         where = (head.depth > 2) & (head.depth < 5) & (frame.z > -5)
-        centre = head.somewhere(rng, where) if where.any() else np.array([0.0, 0, 70])
+        found = head.somewhere(rng.random(), where)
+        centre = np.array([0.0, 0, 70]) if found is None else found
     else:
         centre = np.array([0, -18, -16] if site == "basal" else [side * 44, -16, 2]) + rng.normal(0, 4, 3)
     field = SmoothField.draw(rng, 18)
@@ -262,11 +170,9 @@ def _under_the_skull(
     field = SmoothField.draw(rng, 14)
     rough = rng.uniform(0, 0.2)
     strength = float(np.clip(rng.uniform(0.0, 1.1), 0, 1))
-    if not where.any():
+    centre = head.somewhere(pick, where)
+    if centre is None:
         return None
-    places = np.flatnonzero(where)
-    place = np.unravel_index(places[int(pick * len(places))], where.shape)
-    centre = np.array([frame.x[place], frame.y[place], frame.z[place]], dtype=float)
     # Collections are at least 4.5 mm thick: flatter ones are lost in partial volume.
     shape = max(min(shape, (2000 * ml / np.pi / 4.5**3) ** 0.5), 1.2)
     # A paraboloid cap of radius w and thickness w / shape holds pi w^3 / (2 shape).
@@ -284,7 +190,7 @@ def _under_the_skull(
         1 + np.float32(rough) * frame.field(field, window)
     )
     if sides:
-        profile = profile * np.clip((np.sign(centre[0]) * x) / 2, 0, 1)
+        profile = profile * np.clip(x * np.float32(np.sign(centre[0]) / 2), 0, 1)
     profile = np.clip(profile, 1e-3, None)
     depth = head.vault[window]
     room = (head.cavity[window] > 0.5) * (far < 1) * (1 - head.dura[window] * (depth > 2))
@@ -358,50 +264,4 @@ def epidural(head: Head, rng: np.random.Generator, ml: float) -> Bleeding | None
     return _under_the_skull(head, rng, ml, (1.5, 3.0), 1.0, look, sides=False)
 
 
-def pour(head: Head, bleeding: Bleeding, ml: float, rng: np.random.Generator) -> np.ndarray:
-    """Fill ``bleeding`` with ``ml`` of blood, in place; return the share of each voxel of its window."""
-    window, frame = bleeding.window, head.frame
-    texture = SmoothField.draw(rng, bleeding.mottle_mm)
-    room = bleeding.room * (1 - head.blood[window])
-    hu = head.hu[window]
-    # Where bone fills a part of the voxel, blood would be invisible: there is none there.
-    clear = np.repeat(head.averaged(head.cavity[window]) > 0.85, head.parts, axis=0)
-    room = room * (clear & (hu < 250) & (hu > -200))
-    level = np.where(room > 0.02, bleeding.level, np.float32(1e6))
-    share, reached = _fill_up(head, level, room, bleeding.sharpness, ml)
-    if bleeding.whole:
-        parts, count = ndimage.label(head.averaged(share) > 0.4)
-        if count > 1:
-            largest = np.argmax(np.bincount(parts.ravel())[1:]) + 1
-            keep = ndimage.binary_dilation(parts == largest, np.ones((1, 3, 3)))
-            share = share * np.repeat(keep, head.parts, axis=0)
-    if bleeding.push is not None:
-        bleeding.push(reached)
-    if bleeding.halo_mm:
-        halo = np.clip(1 - (level - reached) / np.float32(bleeding.halo_mm), 0, 1) * head.cavity[window]
-        drop = np.minimum(np.float32(bleeding.halo_hu), np.maximum(hu - 10, 0))
-        hu -= drop * halo * (1 - np.maximum(head.fluid[window], head.ventricle[window])) * (hu < 48)
-    density = np.float32(bleeding.hu) + frame.field(texture, window) * np.float32(bleeding.mottle_hu)
-    head.stain[window] += share * density
-    head.blood[window] += share
-    return share
-
-
-def _fill_up(
-    head: Head, level: np.ndarray, room: np.ndarray, sharpness: np.ndarray | float, ml: float
-) -> tuple[np.ndarray, float]:
-    """Share of blood in each voxel when ``ml`` are labelled (or all that there is room for), and its level."""
-    levels = np.sort(head.averaged(np.minimum(level, 1e4))[head.averaged(room) >= 0.5])
-    wished = ml / head.voxel_ml
-    guess = wished
-    share, reached = np.zeros_like(room), 0.0
-    for _ in range(4):  # soft edges and partial volume make the first guess wrong by some percent
-        if len(levels) == 0:
-            break
-        reached = float(levels[min(int(guess), len(levels) - 1)])
-        share = fill((reached - level) * sharpness, head.frame.edge) * room
-        got = int((head.averaged(share) >= 0.5).sum())
-        if abs(got - wished) <= 0.03 * wished + 1 or (guess >= len(levels) and got <= wished):
-            break
-        guess = np.clip(guess * np.clip(wished / max(got, 1), 0.4, 2.5), 1, len(levels))
-    return share, reached
+MAKERS = dict(zip(KINDS, (epidural, intraparenchymal, intraventricular, subarachnoid, subdural), strict=True))

@@ -148,7 +148,9 @@ class Incidentals:
         place = frame.at(window)
         far = sum((a - np.float32(c)) ** 2 for a, c in zip(place, centre, strict=True)) / np.float32(width**2)
         profile = (
-            np.float32(thick) * np.clip(1 - far, 0, 1) * np.clip(np.sign(centre[0]) * place[0] / 3, 0, 1)
+            np.float32(thick)
+            * np.clip(1 - far, 0, 1)
+            * np.clip(place[0] * np.float32(np.sign(centre[0]) / 3), 0, 1)
         )
         share = fill(profile - depth[window], frame.edge) * (profile > 0.3) * cavity[window]
         blend(hu[window], np.float32(value), share)

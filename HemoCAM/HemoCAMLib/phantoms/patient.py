@@ -11,10 +11,10 @@ import numpy as np
 
 from ..errors import OptionError
 from ..volumes.volume import Volume
-from . import hemorrhage as bleed
+from .bleeding import Head, pour
 from .brain import Brain
 from .frame import Frame, Pose, Warp
-from .hemorrhage import KINDS, Head
+from .hemorrhage import KINDS, MAKERS, log_uniform
 from .incidental import Incidentals
 from .scanner import AIR_HU, Scanner
 from .skull import DOWN, Skull
@@ -103,7 +103,7 @@ class Patient:
 
 def demo_spec() -> PatientSpec:
     """Return the fixed patient of ``hemocam demo``: one clear intraparenchymal hemorrhage of about 50 ml."""
-    return PatientSpec(seed=11, kinds=("intraparenchymal",), lesion_ml=(45.0, 55.0))
+    return PatientSpec(seed=396, kinds=("intraparenchymal",), lesion_ml=(45.0, 55.0))
 
 
 def make_patient(spec: PatientSpec) -> Patient:
@@ -215,21 +215,19 @@ def _bleed(
         return {}, []
     split = rng.dirichlet([2.0] * len(kinds))
     if spec.lesion_ml:
-        total = bleed.log_uniform(rng, *spec.lesion_ml)
+        total = log_uniform(rng, *spec.lesion_ml)
         wished = {kind: total * part for kind, part in zip(kinds, split, strict=True)}
     else:
-        wished = {kind: bleed.log_uniform(rng, *_ML[kind]) for kind in kinds}
+        wished = {kind: log_uniform(rng, *_ML[kind]) for kind in kinds}
     shares, found = {}, []
     for kind in sorted(kinds, key=_ORDER.index):
         share = np.zeros(head.hu.shape, np.float32)
         several = rng.random() < _SEVERAL[kind] and spec.lesion_ml is None
         for part in rng.dirichlet([1.5] * int(rng.integers(2, 4))) if several else [1.0]:
-            ml = max(wished[kind] * float(part), 0.5)
-            bleeding = getattr(bleed, kind)(head, rng, ml)
+            ml = float(max(wished[kind] * part, 0.5))
+            bleeding = MAKERS[kind](head, rng, ml)
             if bleeding is not None:
-                np.maximum(
-                    share[bleeding.window], bleed.pour(head, bleeding, ml, rng), out=share[bleeding.window]
-                )
+                np.maximum(share[bleeding.window], pour(head, bleeding, ml, rng), out=share[bleeding.window])
                 found.append({"kind": kind, "wished_ml": ml, "hu": bleeding.hu, **bleeding.place})
         shares[kind] = share
     return shares, found

@@ -49,7 +49,7 @@ class Skull:
         self.swelling = None
         if rng.random() < 0.12:
             self.swelling = (*rng.normal(0, 1, 3) * (70, 85, 50), rng.uniform(14, 32), rng.uniform(4, 14))
-        self.petrous_side = rng.uniform(-2, 2, 2)
+        self.petrous_side = rng.uniform(-2, 2, 2).astype(np.float32)
 
     def vault_depth(self, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
         """Distance in mm below the vault's inner table (negative: outside) and the width of its soft edge."""
@@ -176,7 +176,7 @@ class Skull:
     ) -> None:
         head = fill(skin, edge)
         layers = frame.field(self.soft_field)
-        share = sigmoid(layers * 3 - 2.4 + 7 * (skin < 2.4))
+        share = sigmoid(layers * 3 - 2.4 + np.float32(7) * (skin < 2.4))
         if frame.z.min() < 15:
             meat = sigmoid((12 - frame.z) / 5) * sigmoid((8 + skull) / 2)
             share = np.maximum(share, meat * sigmoid(layers * 4 + 4))
