@@ -102,7 +102,8 @@ class Brain:
         wide, long = 8 + 9 * pons + 7 * broad, 8 + 6 * pons + 3 * broad
         middle = 9 + 0.25 * np.maximum(-z - 25, 0)
         rho = np.sqrt((x / wide) ** 2 + ((y - middle) / long) ** 2)
-        return (1 - rho) * long - 20 * (1 - top)
+        notch = 4.5 * np.exp(-((x / 4) ** 2)) * sigmoid((middle - 5 - y) / 2) * broad
+        return (1 - rho) * long - 20 * (1 - top) - notch
 
     def _cortex(
         self, frame: Frame, depth: np.ndarray, hindbrain: np.ndarray
@@ -222,7 +223,7 @@ class Brain:
         outside = -self._stem(x, y, z) + 0.9 * frame.field(self.wobble, window)
         thick = size * (
             1.4
-            + 1.0 * frame.field(self.patchy, window)
+            + 1.3 * frame.field(self.medial, window)
             + 2.5 * sigmoid((2 - y) / 3) * sigmoid((-16 - z) / 3)
             - 0.8 * sigmoid((y - 14) / 3)
         )

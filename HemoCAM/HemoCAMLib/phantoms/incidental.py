@@ -178,7 +178,7 @@ class Incidentals:
             points = np.array(line)
             points[:, 0] *= side
             window = frame.window(
-                tuple((lo - 4, hi + 4) for lo, hi in zip(points.min(0)[:3], points.max(0)[:3], strict=False))
+                tuple((lo - 4, hi + 4) for lo, hi in zip(points.min(0)[:3], points.max(0)[:3], strict=True))
             )
             if window is None:
                 continue

@@ -103,7 +103,7 @@ class Patient:
 
 def demo_spec() -> PatientSpec:
     """Return the fixed patient of ``hemocam demo``: one clear intraparenchymal hemorrhage of about 50 ml."""
-    return PatientSpec(seed=396, kinds=("intraparenchymal",), lesion_ml=(45.0, 55.0))
+    return PatientSpec(seed=361, kinds=("intraparenchymal",), lesion_ml=(45.0, 55.0))
 
 
 def make_patient(spec: PatientSpec) -> Patient:

@@ -1,4 +1,4 @@
-"""Outline of the head, scalp, skull vault and skull base, and what lies below it: face, orbits, air cells.
+"""Outline of the head, scalp, skull vault and skull base.
 
 Everything is placed in the head's frame (see :mod:`.frame`), after the dimensions of an average adult.
 """
@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from .face import AIR, Face
 from .frame import Frame
 from .noise import SmoothField
-from .shapes import blend, chain, ellipsoid, fill
+from .shapes import blend, fill
 
 # Semi-axes of the brain's cavity in mm: left, back, up to the vertex, down to the foramen magnum.
 HALF_WIDTH, HALF_LENGTH, UP, DOWN = 68.0, 84.0, 75.0, 62.0
 FORAMEN = (0.0, 25.0, -60.0)
-AIR = -1000.0
 
 
 def sigmoid(value: np.ndarray) -> np.ndarray:
@@ -37,14 +37,12 @@ class Skull:
         self.scalp_field = SmoothField.draw(rng, 30)
         self.marrow_field = SmoothField.draw(rng, (6, 4, 4))
         self.soft_field = SmoothField.draw(rng, (14, 7, 7))
-        self.cell_field = SmoothField.draw(rng, 3.6)
         self.muscle_hu = rng.uniform(45, 65)
         self.fat_hu = rng.uniform(-115, -85)
         self.roof = rng.uniform(5, 12)
         self.ridge = rng.uniform(-27, -21)
         self.frontal_sinus = rng.uniform(0.2, 1.3, 2)
-        self.mastoid = rng.uniform(0.5, 1.0)
-        self.sphenoid = rng.uniform(0.6, 1.15)
+        self.face = Face(rng, self.frontal_sinus, self.roof, self.bone_hu, self.muscle_hu, self.fat_hu)
         self.crests = rng.uniform(0, 1, 2) * (5, 7)
         self.swelling = None
         if rng.random() < 0.12:
@@ -134,9 +132,7 @@ class Skull:
             table = np.minimum(table + (vault > 0), 1 - 0.8 * deep * (vault > 0))
         blend(hu, spongy + (self.bone_hu - spongy) * table, bone)
         if frame.z.min() < 5:
-            self._cells(frame, hu)
-        if frame.z.min() < -10:
-            self._orbits(frame, hu)
+            self.face.paint(frame, hu)
         return hu, skin
 
     def skin_depth(self, frame: Frame, vault: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -176,79 +172,10 @@ class Skull:
     ) -> None:
         head = fill(skin, edge)
         layers = frame.field(self.soft_field)
-        share = sigmoid(layers * 3 - 2.4 + np.float32(7) * (skin < 2.4))
+        share = sigmoid(layers * 3 - 3.2 + np.float32(7) * (skin < 2.4))
         if frame.z.min() < 15:
             meat = sigmoid((12 - frame.z) / 5) * sigmoid((8 + skull) / 2)
             share = np.maximum(share, meat * sigmoid(layers * 4 + 4))
         if self.swelling:
             share = np.maximum(share, np.clip(2 * self._swollen(frame), 0, 1))
         blend(hu, self.fat_hu + (self.muscle_hu - self.fat_hu) * share, head)
-
-    def _cells(self, frame: Frame, hu: np.ndarray) -> None:
-        """Air: frontal, sphenoid and ethmoid sinuses, mastoid cells, ear canals, with bone around them."""
-        for side, size in zip((-1, 1), self.frontal_sinus, strict=True):
-            self._pocket(
-                frame, hu, (side * 11, -89, -19), (11 * size + 1, 4 + 2 * size, 10 * size + 1), 0.35, 1.5
-            )
-            self._pocket(
-                frame, hu, (side * 9, -30, -37), (8 * self.sphenoid, 11 * self.sphenoid, 9), 0.25, 1.5
-            )
-            self._pocket(frame, hu, (side * 6.5, -62, -37), (5.5, 20, 15), 0.55, 1.5)
-            self._pocket(frame, hu, (side * 27, -62, -70), (14, 15, 13), 0.2, 1.8)
-            honeycomb = (14 * self.mastoid, 17 * self.mastoid, 20)
-            self._pocket(frame, hu, (side * 55, 27, -42), honeycomb, 1.6, 3.0)
-            self._pocket(frame, hu, (side * 44, 14, -36), (7, 5, 5), 0.8, 3.0)
-            box = ((-78, 78), (8, 18), (-48, -34))
-            window = frame.window(box)
-            if window:
-                x, y, z = frame.at(window)
-                canal = chain(x, y, z, [(side * 50, 14, -41, 3.5), (side * 80, 10, -42, 4.0)])
-                part = hu[window]
-                blend(part, AIR, fill(canal, frame.edge))
-
-    def _pocket(
-        self,
-        frame: Frame,
-        hu: np.ndarray,
-        centre: tuple[float, float, float],
-        radii: tuple[float, float, float],
-        cells: float,
-        wall: float,
-    ) -> None:
-        """An air space with a bony wall; ``cells`` makes septa, more of them the larger it is."""
-        window = frame.window(
-            tuple((c - r - wall - 4, c + r + wall + 4) for c, r in zip(centre, radii, strict=False))
-        )
-        if window is None:
-            return
-        solid = ellipsoid(*frame.at(window), centre, radii)
-        texture = frame.field(self.cell_field, window)
-        solid += texture * 0.8
-        part = hu[window]
-        inside = np.where(part > -500, fill(solid + wall, frame.edge), 0)
-        blend(part, np.float32(0.55 * self.bone_hu), inside)
-        septa = np.abs(texture) - np.float32(0.3 * cells)
-        blend(part, AIR, np.minimum(fill(solid, frame.edge), fill(septa * 2.5, frame.edge)))
-
-    def _orbits(self, frame: Frame, hu: np.ndarray) -> None:
-        for side in (-1, 1):
-            window = frame.window(((side * 31 - 24, side * 31 + 24), (-104, -36), (-62, -14)))
-            if window is None:
-                continue
-            x, y, z = frame.at(window)
-            part = hu[window]
-            turn = -side * 0.35
-            cone = ellipsoid(x, y, z, (side * 29, -68, -37), (18, 30, 17 + 0.5 * self.roof), turn)
-            blend(part, np.float32(0.6 * self.bone_hu), fill(cone + 2.2, frame.edge) * (part > -300))
-            blend(part, np.float32(self.fat_hu), fill(cone, frame.edge) * (part > -700))
-            apex = (side * 16, -40, -34)
-            for end in ((20, -78, -37), (43, -78, -37), (32, -78, -50), (32, -76, -26)):
-                rectus = chain(x, y, z, [(*apex, 1.2), (side * end[0], *end[1:], 1.7)])
-                blend(part, np.float32(self.muscle_hu), fill(rectus, frame.edge))
-            nerve = chain(x, y, z, [(*apex, 1.8), (side * 30, -74, -38, 1.8)])
-            blend(part, np.float32(35), fill(nerve, frame.edge))
-            globe = ellipsoid(x, y, z, (side * 32, -84, -38), (12.2, 12.2, 12.2))
-            blend(part, np.float32(45), fill(globe + 0.6, frame.edge))
-            blend(part, np.float32(12), fill(globe - 0.7, frame.edge))
-            lens = ellipsoid(x, y, z, (side * 32, -92.5, -38), (4.5, 2.2, 4.5))
-            blend(part, np.float32(75), fill(lens, frame.edge))
