@@ -31,6 +31,7 @@ _TYPES = {
 }
 _UNIT_MM = {1: 1000.0, 2: 1.0, 3: 0.001}
 _CHUNK = 2**24
+_LARGEST_OFFSET = 2**31
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,15 @@ def read_header(path: Path) -> NiftiHeader:
     """
     with open_nifti(path) as stream:
         head = stream.read(540)
+    with np.errstate(all="ignore"):  # a damaged header may hold anything; its values are checked
+        return _parse(head, path.name)
+
+
+def _parse(head: bytes, name: str) -> NiftiHeader:
     order = "<" if int.from_bytes(head[:4], "little") in (348, 540) else ">"
     second = head[4:7] == b"n+2"
     if len(head) < (540 if second else 348):
-        raise InputError(f"{path.name} is cut off within its header; copy it again.")
+        raise InputError(f"{name} is cut off within its header; copy it again.")
 
     def get(one: int, two: int, type_one: str, type_two: str, count: int = 1) -> np.ndarray:
         at, kind = (two, type_two) if second else (one, type_one)
@@ -88,19 +94,24 @@ def read_header(path: Path) -> NiftiHeader:
     dims = get(40, 16, "i2", "i8", 8).astype(int)
     code = int(get(70, 12, "i2", "i2")[0])
     if code not in _TYPES:
-        raise InputError(f"{path.name} holds colours, complex numbers or bits, not one number a voxel.")
+        raise InputError(f"{name} holds colours, complex numbers or bits, not one number a voxel.")
     pixdim = get(76, 104, "f4", "f8", 8).astype(float)
     slope, intercept = (float(get(112, 176, "f4", "f8")[0]), float(get(116, 184, "f4", "f8")[0]))
     plain = slope == 0 or not np.isfinite([slope, intercept]).all()
     unit = _UNIT_MM.get(int(get(123, 500, "u1", "i4")[0]) & 7, 1.0)
     qform_code, sform_code = int(get(252, 344, "i2", "i4")[0]), int(get(254, 348, "i2", "i4")[0])
     sform = np.vstack([get(280, 400, "f4", "f8", 12).astype(float).reshape(3, 4) * unit, [0, 0, 0, 1]])
+    offset = float(get(108, 168, "f4", "i8")[0])
+    if not 0 <= offset < _LARGEST_OFFSET:
+        raise InputError(
+            f"{name} has a damaged header: no voxels can start at byte {offset:g}; copy it again."
+        )
     spacing = np.abs(pixdim[1:4]) * unit
     quaternion = get(256, 352, "f4", "f8", 6).astype(float)
     return NiftiHeader(
         size=tuple(int(d) for d in dims[1 : 1 + min(max(int(dims[0]), 0), 7)]),
         dtype=np.dtype(order + _TYPES[code]),
-        offset=int(get(108, 168, "f4", "i8")[0]),
+        offset=int(offset) or (544 if second else 352),
         slope=1.0 if plain else slope,
         intercept=0.0 if plain else intercept,
         sform=sform if sform_code > 0 else None,
@@ -137,7 +148,8 @@ def read_voxels(path: Path, header: NiftiHeader) -> np.ndarray:
     if not array.dtype.isnative:
         array = array.byteswap().view(array.dtype.newbyteorder())
     if (header.slope, header.intercept) != (1.0, 0.0):
-        array = array.astype(np.float32) * np.float32(header.slope) + np.float32(header.intercept)
+        with np.errstate(over="ignore", invalid="ignore"):
+            array = array.astype(np.float32) * np.float32(header.slope) + np.float32(header.intercept)
     return array
 
 

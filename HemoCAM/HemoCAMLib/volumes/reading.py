@@ -105,7 +105,7 @@ def _as_hu(volume: Volume) -> Volume:
     limits = np.iinfo(np.int16)
     whole = array.dtype.kind in "iu" or _integral(array)
     if whole and array.min() >= limits.min and array.max() <= limits.max:
-        array = array.astype(np.int16)
+        array = array.astype(np.int16, copy=False)
     elif whole or array.dtype != np.float32:
         array = array.astype(np.float32)
     padding = sum(padding_to_air(part) for part in array)

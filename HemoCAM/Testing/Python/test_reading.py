@@ -1,6 +1,7 @@
 """Reading CTs and labels: every voxel stays where the file says, and what was done to it is told."""
 
 import json
+import struct
 from dataclasses import replace
 from itertools import permutations, product
 from pathlib import Path
@@ -371,6 +372,24 @@ def test_nifti_scales_and_falls_back_to_its_qform(tmp_path):
     reference = sitk.ReadImage(str(path))
     corner = reference.TransformIndexToPhysicalPoint((3, 2, 1))
     assert np.allclose(volume.ras(np.array([3, 2, 1])) * [-1, -1, 1], corner, atol=1e-5)
+
+
+def test_nifti_2(tmp_path):
+    array = np.arange(24, dtype="<i2").reshape(2, 3, 4)
+    rows = np.array([[-0.5, 0, 0, 10], [0, -0.6, 0, 20], [0, 0, 5, -30]])
+    data = bytearray(544)
+    struct.pack_into("<i8shh8q", data, 0, 540, b"n+2\0\r\n\x1a\n", 4, 16, 4, 4, 3, 2, 1, 1, 1, 1)
+    struct.pack_into("<8d", data, 104, 1, 0.5, 0.6, 5, 1, 1, 1, 1)
+    struct.pack_into("<qdd", data, 168, 544, 2, -3)
+    struct.pack_into("<ii", data, 344, 0, 1)
+    struct.pack_into("<12d", data, 400, *rows.ravel())
+    struct.pack_into("<i", data, 500, 2)
+    path = tmp_path / "a.nii"
+    path.write_bytes(bytes(data) + array.tobytes())
+    volume = read_image(path)
+    assert (volume.array == array * 2.0 - 3).all()
+    assert (volume.ijk_to_ras[:3] == rows).all()
+    assert (sitk.GetArrayFromImage(sitk.ReadImage(str(path)))[0] == volume.array).all()  # ITK reads it alike
 
 
 def test_file_is_told_by_its_content(head, tmp_path):
