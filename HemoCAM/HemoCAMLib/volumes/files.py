@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 
 from ..errors import InputError, OutputError
 from .nifti import is_nifti, open_nifti, read_header, read_voxels

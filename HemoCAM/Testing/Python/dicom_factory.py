@@ -4,7 +4,7 @@ import struct
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 from HemoCAMLib.volumes.volume import LPS_RAS
 
 ROOT = "1.2.826.0.1.3680043.10.1"

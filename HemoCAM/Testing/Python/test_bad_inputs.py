@@ -10,7 +10,7 @@ import bodies
 import dicom_factory
 import numpy as np
 import pytest
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 from HemoCAMLib.errors import InputError
 from HemoCAMLib.volumes.files import read_image, write_image
 from HemoCAMLib.volumes.reading import read_ct, read_labels

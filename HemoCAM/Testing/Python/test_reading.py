@@ -10,7 +10,7 @@ import bodies
 import dicom_factory
 import numpy as np
 import pytest
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 from HemoCAMLib.errors import Cancelled, InputError, OutputError
 from HemoCAMLib.volumes.axial import slice_positions, to_axial
 from HemoCAMLib.volumes.dicom import read_dicom
@@ -389,7 +389,6 @@ def test_nifti_2(tmp_path):
     volume = read_image(path)
     assert (volume.array == array * 2.0 - 3).all()
     assert (volume.ijk_to_ras[:3] == rows).all()
-    assert (sitk.GetArrayFromImage(sitk.ReadImage(str(path)))[0] == volume.array).all()  # ITK reads it alike
 
 
 def test_file_is_told_by_its_content(head, tmp_path):
