@@ -105,6 +105,7 @@ def train(
         first = state["epoch"]
     for epoch in range(first, recipe.epochs):
         generator = torch.Generator().manual_seed(recipe.seed * 1000 + epoch)
+        torch.manual_seed(recipe.seed * 1000 + epoch)  # dropout, too, goes on alike after a kill
         order = torch.randperm(len(samples), generator=generator)
         network.train()
         total = 0.0

@@ -112,13 +112,18 @@ def prepare(
 
 
 def training_specs(count: int, seed: int, manifest: Manifest) -> list[PatientSpec]:
-    """Specify ``count`` patients: slice thickness and pixel size vary as scanners do."""
+    """Specify ``count`` patients: a third healthy, the others with one kind of bleeding or two.
+
+    Slice thickness and pixel size vary as scanners do.
+    """
     specs = []
     for n in range(count):
         rng = np.random.default_rng([seed, n])
+        number = int(rng.choice([0, 1, 2], p=[0.34, 0.46, 0.20]))
         specs.append(
             PatientSpec(
                 seed=seed * 1_000_000 + n,
+                kinds=tuple(str(k) for k in rng.choice(KINDS, number, replace=False)),
                 size=256,
                 spacing_mm=float(rng.uniform(0.85, 1.0)),
                 slice_mm=float(rng.choice([4.0, 5.0, 5.0, 6.0])) * manifest.slab_mm / 5.0,
