@@ -38,7 +38,8 @@ def report(result: Result, output: Path) -> str:
     lines += [f"Note: {finding}" for finding in result.summary["findings"]]
     compared = result.comparison
     if compared is not None:
-        line = f"Against the reference ({compared.reference_ml:.1f} ml): Dice {compared.dice:.2f}, IoU {compared.iou:.2f}"
+        line = f"Against the reference ({compared.reference_ml:.1f} ml): Dice {compared.dice:.2f}"
+        line += f", IoU {compared.iou:.2f}"
         if np.isfinite(compared.boundary.percentile_95):
             line += f", 95% Hausdorff {compared.boundary.percentile_95:.1f} mm"
         lines.append(line + ".")

@@ -11,12 +11,12 @@ from ..comparison.table import Comparison, compare, write_csv
 from ..models.bundle import DEFAULT_MODEL, Bundle
 from ..pipeline import Analysis, Clock, Options, analyse
 from ..progress import Progress, silent
-from ..scene.content import SceneContent
+from ..scene import add_results, new_scene, save_scene, write_segmentation
+from ..scene.analysis import content_of
 from ..volumes.files import write_image
 from ..volumes.reading import read_ct, read_labels
-from ..volumes.volume import Volume
 from .review import draw_review
-from .tables import slice_rows, summary, write_json, write_slices
+from .tables import summary, write_json, write_slices
 
 
 @dataclass(frozen=True)
@@ -82,58 +82,20 @@ def run_case(case: Case, folder: Path, progress: Progress = silent) -> Result:
         draw_review(analysis, folder / "review.png", reference)
     with clock.phase("files"):
         progress("Writing files", 0, 1)
-        rows = slice_rows(analysis)
-        write_slices(rows, folder / "slices.csv")
+        content = content_of(analysis, bundle, reference, comparison)
+        write_slices(content.slices, folder / "slices.csv")
         write_image(analysis.heatmap, folder / "heatmap.nrrd")
         write_image(analysis.raw_volume, folder / "heatmap_raw.nrrd")
         if comparison is not None:
             write_csv(comparison, folder / "comparison.csv")
     with clock.phase("scene"):
-        _write_scene(analysis, bundle, rows, reference, comparison, folder, progress)
+        progress("Building the scene", 0, 1)
+        scene = new_scene()
+        nodes = add_results(scene, content)
+        progress("Writing the scene", 0, 1)
+        write_segmentation(nodes.mask, folder / "segmentation.seg.nrrd")
+        save_scene(scene, folder / "scene.mrb", progress)
     timings = {**clock.seconds, **analysis.timings, "total": time.perf_counter() - started}
-    content = summary(analysis, bundle, comparison, timings)
-    write_json(content, folder / "summary.json")
-    return Result(analysis, comparison, content)
-
-
-def _write_scene(
-    analysis: Analysis,
-    bundle: Bundle,
-    rows: list,
-    reference: Volume | None,
-    comparison: Comparison | None,
-    folder: Path,
-    progress: Progress,
-) -> None:
-    from ..scene.results import add_results
-    from ..scene.segmentations import write_segmentation
-    from ..scene.storage import new_scene, save_scene
-
-    progress("Building the scene", 0, 1)
-    options = analysis.options
-    content = SceneContent(
-        ct=analysis.ct,
-        heatmap=analysis.heatmap,
-        mask=analysis.mask,
-        slices=rows,
-        classes=analysis.classes,
-        target=options.target,
-        raw_map=analysis.raw_volume,
-        reference=reference,
-        comparison=None if comparison is None else comparison.rows(),
-        description={
-            "model": bundle.manifest.name,
-            "modelSha256": bundle.sha256,
-            "method": options.method,
-            "stage": options.stage,
-            "target": options.target,
-            "threshold": options.threshold,
-            "gate": options.gate,
-            "scale": options.scale,
-        },
-    )
-    scene = new_scene()
-    nodes = add_results(scene, content)
-    progress("Writing the scene", 0, 1)
-    write_segmentation(nodes.mask, folder / "segmentation.seg.nrrd")
-    save_scene(scene, folder / "scene.mrb", progress)
+    described = summary(analysis, bundle, comparison, timings)
+    write_json(described, folder / "summary.json")
+    return Result(analysis, comparison, described)

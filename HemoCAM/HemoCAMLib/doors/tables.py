@@ -22,19 +22,6 @@ from ..scene.content import SliceRow
 NOT_CLINICAL = "Research software, not for clinical use."
 
 
-def slice_rows(analysis: Analysis) -> list[SliceRow]:
-    """One row a slice, from inferior to superior."""
-    acquired = analysis.ct.acquired
-    along = analysis.order.axes[0] == 0  # `acquired` speaks of the CT's own K axis
-    rows = []
-    of_slice, positions, indices = analysis.slabs.of_slice, analysis.positions_mm, analysis.slice_indices()
-    for slab, position, index in zip(of_slice, positions, indices, strict=True):
-        values = dict(zip(analysis.classes, map(float, analysis.probabilities[slab]), strict=True))
-        real = True if acquired is None or not along else bool(acquired[index])
-        rows.append(SliceRow(int(index), float(position), values, bool(analysis.gate[slab]), real))
-    return rows
-
-
 def write_slices(rows: list[SliceRow], path: Path) -> None:
     """Write ``slices.csv``: index, position in mm, acquired, gated in, probability of each class."""
     classes = list(rows[0].probabilities)

@@ -4,6 +4,7 @@ It runs in 3D Slicer and, without Slicer, on the package ``slicer-core``, which 
 storage classes. No torch here, and no Qt.
 """
 
+from .analysis import content_of
 from .content import SceneContent, SliceRow
 from .nodes import node_to_volume, volume_to_node
 from .results import SceneNodes, add_results, show_results
@@ -15,6 +16,7 @@ __all__ = [
     "SceneNodes",
     "SliceRow",
     "add_results",
+    "content_of",
     "load_scene",
     "new_scene",
     "node_to_volume",

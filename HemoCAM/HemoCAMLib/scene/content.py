@@ -15,7 +15,7 @@ class SliceRow:
     Parameters
     ----------
     index:
-        Canonical slice number, from 0 at the bottom of the head upward.
+        The CT's own index of the slice along its slice axis, from 0: what Slicer shows as I, J or K.
     position_mm:
         Position along the slice normal in mm, rising toward the head (``volumes.axial.slice_positions``).
     probabilities:

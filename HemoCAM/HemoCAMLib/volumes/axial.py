@@ -72,9 +72,7 @@ def to_axial(volume: Volume) -> tuple[Volume, AxialOrder]:
     acquired = volume.acquired
     if acquired is not None:
         acquired = (acquired[::-1] if order.flips[0] else acquired) if order.axes[0] == 0 else None
-    axial = Volume(
-        order.view(volume.array), matrix, volume.name, acquired, volume.findings, volume.source
-    )
+    axial = Volume(order.view(volume.array), matrix, volume.name, acquired, volume.findings, volume.source)
     return axial, order
 
 

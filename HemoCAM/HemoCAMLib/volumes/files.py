@@ -120,7 +120,7 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], dict]:
         strange = sum(int(np.count_nonzero(~np.isfinite(part))) for part in array)
         if strange:
             raise InputError(f"{path.name} holds {strange} voxels that are no numbers (NaN or infinite).")
-    return array, matrix, findings, {"format": kind, "file": path.name}
+    return array, matrix, findings, {"format": kind}  # a file's name may be a patient's
 
 
 def _read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:

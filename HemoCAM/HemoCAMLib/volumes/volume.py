@@ -50,7 +50,9 @@ class Volume:
     def __post_init__(self) -> None:
         matrix = np.asarray(self.ijk_to_ras, dtype=np.float64)
         if self.array.ndim != 3 or matrix.shape != (4, 4):
-            raise ValueError(f"a volume has 3 axes and a 4 x 4 affine, not {self.array.shape}, {matrix.shape}")
+            raise ValueError(
+                f"a volume has 3 axes and a 4 x 4 affine, not {self.array.shape}, {matrix.shape}"
+            )
         if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-9:
             raise ValueError("the IJK-to-RAS matrix is singular")
         if self.acquired is not None and self.acquired.shape != self.array.shape[:1]:

@@ -8,7 +8,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 from HemoCAMLib.comparison import masks, overlap, surface
 from HemoCAMLib.comparison.table import compare, write_csv
 from HemoCAMLib.errors import Cancelled, InputError, OutputError

@@ -12,7 +12,7 @@ import subprocess
 
 import numpy as np
 import pytest
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 from HemoCAMLib.comparison.masks import bounding_box
 from HemoCAMLib.comparison.surface import Hausdorff, boundary
 from HemoCAMLib.comparison.table import compare

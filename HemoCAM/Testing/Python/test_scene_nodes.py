@@ -4,7 +4,7 @@ import gc
 
 import numpy as np
 import pytest
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 import slicer
 from HemoCAMLib import scene as scenes
 from HemoCAMLib.errors import InputError
