@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -153,7 +154,7 @@ def _train(options: argparse.Namespace, arguments: list[str]) -> int:
     from .terminal import TerminalProgress
 
     recipe = Recipe(options.patients, options.validation_patients, options.epochs, seed=options.seed)
-    with TerminalProgress(options.quiet) as progress:
+    with TerminalProgress(options.quiet) as progress, _resumable():
         bundle = train_bundle(
             options.output,
             options.work,
@@ -169,6 +170,14 @@ def _train(options: argparse.Namespace, arguments: list[str]) -> int:
             print(f"{name}: {value}")
     print(f"Wrote {bundle.folder}")
     return 0
+
+
+@contextlib.contextmanager
+def _resumable():  # noqa: ANN202  (a context manager)
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Cancelled("Stopped; the same command goes on where it was.") from None
 
 
 def _must_exist(path: Path | None) -> None:

@@ -96,6 +96,6 @@ def run_case(case: Case, folder: Path, progress: Progress = silent) -> Result:
         write_segmentation(nodes.mask, folder / "segmentation.seg.nrrd")
         save_scene(scene, folder / "scene.mrb", progress)
     timings = {**clock.seconds, **analysis.timings, "total": time.perf_counter() - started}
-    described = summary(analysis, bundle, comparison, timings)
+    described = summary(analysis, bundle, reference, comparison, timings)
     write_json(described, folder / "summary.json")
     return Result(analysis, comparison, described)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import platform
 from dataclasses import asdict
@@ -17,6 +18,7 @@ from .. import __version__
 from ..comparison.table import Comparison
 from ..models.bundle import Bundle
 from ..pipeline import Analysis
+from ..volumes.volume import Volume
 from ..scene.content import SliceRow
 
 NOT_CLINICAL = "Research software, not for clinical use."
@@ -34,7 +36,11 @@ def write_slices(rows: list[SliceRow], path: Path) -> None:
 
 
 def summary(
-    analysis: Analysis, bundle: Bundle, comparison: Comparison | None, timings: dict[str, float]
+    analysis: Analysis,
+    bundle: Bundle,
+    reference: Volume | None,
+    comparison: Comparison | None,
+    timings: dict[str, float],
 ) -> dict:
     """What went in, what was asked, what was found: JSON values, nothing that names a patient."""
     ct, options = analysis.ct, analysis.options
@@ -50,11 +56,13 @@ def summary(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "input": {
             **ct.source,
+            "voxels_sha256": voxels_sha256(ct),
             "shape_kji": list(ct.shape),
             "spacing_ijk_mm": [round(float(s), 6) for s in ct.spacing],
             "ijk_to_ras": ct.ijk_to_ras.tolist(),
             "slices_not_acquired": [] if ct.acquired is None else np.flatnonzero(~ct.acquired).tolist(),
         },
+        "reference": None if reference is None else {"voxels_sha256": voxels_sha256(reference)},
         "findings": [*ct.findings, *(comparison.findings if comparison else ())],
         "model": {
             "name": bundle.manifest.name,
@@ -83,6 +91,14 @@ def summary(
         "timings_s": {k: round(v, 3) for k, v in timings.items()},
         "versions": _versions(),
     }
+
+
+def voxels_sha256(volume: Volume) -> str:
+    """SHA-256 (hex) of a volume's voxels and affine: which input it was, without naming it."""
+    digest = hashlib.sha256(np.ascontiguousarray(volume.ijk_to_ras, dtype="<f8").tobytes())
+    for part in volume.array:
+        digest.update(np.ascontiguousarray(part).tobytes())
+    return digest.hexdigest()
 
 
 def write_json(content: dict, path: Path) -> None:

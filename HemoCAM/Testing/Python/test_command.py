@@ -98,6 +98,7 @@ def test_the_summary_says_what_went_in_and_out(result, tiny_bundle):
     assert {"read", "classify", "explain", "scene", "total"} <= set(content["timings_s"])
     assert content["versions"]["torch"] and content["comparison"]["Dice coefficient"] >= 0
     assert "clinical" in content["notice"]
+    assert len(content["input"]["voxels_sha256"]) == len(content["reference"]["voxels_sha256"]) == 64
     mask = sitk.ReadImage(str(result / "segmentation.seg.nrrd"))
     ml = (sitk.GetArrayFromImage(mask) > 0).sum() * np.prod(mask.GetSpacing()) / 1000
     assert content["result"]["mask_ml"] == pytest.approx(ml, rel=1e-3)
