@@ -173,7 +173,7 @@ def _train(options: argparse.Namespace, arguments: list[str]) -> int:
 
 
 @contextlib.contextmanager
-def _resumable():  # noqa: ANN202  (a context manager)
+def _resumable():
     try:
         yield
     except KeyboardInterrupt:

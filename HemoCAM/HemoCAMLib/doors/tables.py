@@ -18,8 +18,8 @@ from .. import __version__
 from ..comparison.table import Comparison
 from ..models.bundle import Bundle
 from ..pipeline import Analysis
-from ..volumes.volume import Volume
 from ..scene.content import SliceRow
+from ..volumes.volume import Volume
 
 NOT_CLINICAL = "Research software, not for clinical use."
 
