@@ -3,7 +3,25 @@
 import struct
 
 import numpy as np
+from HemoCAMLib.volumes.axial import to_axial
 from HemoCAMLib.volumes.volume import Volume
+from scipy.spatial.transform import Rotation
+
+SMALL = (16, 48, 48)
+SPACING = (4.0, 4.5, 9.0)
+LEANING = Rotation.from_rotvec([0.3, 0.2, -0.25]).as_matrix()
+
+
+def same_place(a, b, tolerance=1e-6):
+    """Both volumes have the same value at the same RAS position, whatever their axes' order."""
+    a, _ = to_axial(a)
+    b, _ = to_axial(b)
+    return a.same_grid(b, tolerance) and bool((a.array == b.array).all())
+
+
+def rotation(seed):
+    q, r = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))
+    return q * np.sign(np.diag(r))
 
 
 def grid(shape=(30, 128, 128), spacing=(1.9, 1.9, 5.0), turn=None):

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import bodies
 import numpy as np
 import pytest
 from HemoCAMLib.models.bundle import Bundle
@@ -56,6 +57,12 @@ def cq500() -> Path:
     if not folder.is_dir():
         pytest.skip("the real scan is not here (../shared/data/cq500-ct-1)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def head() -> Volume:
+    """A small synthetic head; nobody changes it."""
+    return bodies.head(bodies.SMALL, bodies.SPACING)
 
 
 def random_affine(rng: np.random.Generator, spacing: np.ndarray) -> np.ndarray:

@@ -3,46 +3,19 @@
 import json
 from dataclasses import replace
 from itertools import permutations, product
-from pathlib import Path
 
 import bodies
 import dicom_factory
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from bodies import SMALL, SPACING, rotation, same_place
 from HemoCAMLib.errors import Cancelled, InputError
 from HemoCAMLib.volumes.axial import slice_positions, to_axial
 from HemoCAMLib.volumes.dicom import read_dicom
 from HemoCAMLib.volumes.reading import read_ct
 from HemoCAMLib.volumes.slice_stack import fit_stack
 from HemoCAMLib.volumes.volume import Volume
-from scipy.spatial.transform import Rotation
-
-SHARED = Path(__file__).resolve().parents[4] / "shared"
-CQ500 = SHARED / "data" / "cq500-ct-1"
-NEEDS_CQ500 = pytest.mark.skipif(not CQ500.is_dir(), reason="the real case in ../shared is absent")
-
-SMALL = (16, 48, 48)
-SPACING = (4.0, 4.5, 9.0)
-LEANING = Rotation.from_rotvec([0.3, 0.2, -0.25]).as_matrix()
-
-
-@pytest.fixture(scope="module")
-def head():
-    return bodies.head(SMALL, SPACING)
-
-
-def same_place(a, b, tolerance=1e-6):
-    """Both volumes have the same value at the same RAS position, whatever their axes' order."""
-    a, _ = to_axial(a)
-    b, _ = to_axial(b)
-    return a.same_grid(b, tolerance) and bool((a.array == b.array).all())
-
-
-def rotation(seed):
-    q, r = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))
-    return q * np.sign(np.diag(r))
-
 
 # ---- DICOM: geometry
 
@@ -287,9 +260,8 @@ def test_progress_counts_files_and_may_cancel(head, tmp_path):
         read_ct(tmp_path, progress=cancel)
 
 
-@NEEDS_CQ500
-def test_real_case_with_a_missing_slice_and_oblique_planes():
-    volume = read_ct(CQ500)
+def test_real_case_with_a_missing_slice_and_oblique_planes(cq500):
+    volume = read_ct(cq500)
     assert volume.shape == (239, 512, 512)
     assert volume.array.min() == -1024
     assert np.count_nonzero(~volume.acquired) == 1
@@ -299,7 +271,7 @@ def test_real_case_with_a_missing_slice_and_oblique_planes():
     assert volume.ijk_to_ras[:3, 1] / volume.spacing[1] == pytest.approx([0, -0.989016, -0.147809], abs=1e-6)
     reader = sitk.ImageFileReader()
     for number in (1, 60, 120, 238):
-        reader.SetFileName(str(CQ500 / f"CT{number:06d}.dcm"))
+        reader.SetFileName(str(cq500 / f"CT{number:06d}.dcm"))
         image = reader.Execute()
         ras = np.array(image.GetOrigin()) * [-1, -1, 1]
         i, j, k = volume.ijk(ras)

@@ -2,44 +2,16 @@
 
 import struct
 from dataclasses import replace
-from pathlib import Path
 
 import bodies
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from bodies import LEANING, SMALL, SPACING, rotation
 from HemoCAMLib.errors import OutputError
-from HemoCAMLib.volumes.axial import to_axial
 from HemoCAMLib.volumes.files import read_image, write_image
 from HemoCAMLib.volumes.reading import read_ct, read_labels
 from HemoCAMLib.volumes.volume import Volume
-from scipy.spatial.transform import Rotation
-
-SHARED = Path(__file__).resolve().parents[4] / "shared"
-CQ500 = SHARED / "data" / "cq500-ct-1"
-NEEDS_CQ500 = pytest.mark.skipif(not CQ500.is_dir(), reason="the real case in ../shared is absent")
-
-SMALL = (16, 48, 48)
-SPACING = (4.0, 4.5, 9.0)
-LEANING = Rotation.from_rotvec([0.3, 0.2, -0.25]).as_matrix()
-
-
-@pytest.fixture(scope="module")
-def head():
-    return bodies.head(SMALL, SPACING)
-
-
-def same_place(a, b, tolerance=1e-6):
-    """Both volumes have the same value at the same RAS position, whatever their axes' order."""
-    a, _ = to_axial(a)
-    b, _ = to_axial(b)
-    return a.same_grid(b, tolerance) and bool((a.array == b.array).all())
-
-
-def rotation(seed):
-    q, r = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))
-    return q * np.sign(np.diag(r))
-
 
 # ---- single files
 
