@@ -22,6 +22,18 @@ from pathlib import Path
 from ..errors import Cancelled, HemoCAMError, OutputError
 
 STAGING = "HEMOCAM_STAGING"
+# All that a result may hold: --force removes nothing else.
+RESULTS = {
+    "scene.mrb",
+    "heatmap.nrrd",
+    "heatmap_raw.nrrd",
+    "segmentation.seg.nrrd",
+    "slices.csv",
+    "comparison.csv",
+    "summary.json",
+    "review.png",
+    "input",
+}
 
 
 def check_output(output: Path, force: bool) -> None:
@@ -31,8 +43,12 @@ def check_output(output: Path, force: bool) -> None:
     if output.exists() and any(output.iterdir()):
         if not force:
             raise OutputError(f"{output} exists; choose another --output, or replace it with --force.")
-        if not (output / "summary.json").is_file():
-            raise OutputError(f"{output} is not a HemoCAM result, so --force will not replace it.")
+        strange = sorted(p.name for p in output.iterdir() if p.name not in RESULTS)
+        if strange or not (output / "summary.json").is_file():
+            what = (
+                f"holds {strange[0]}, which HemoCAM did not write" if strange else "is not a HemoCAM result"
+            )
+            raise OutputError(f"{output} {what}, so --force will not replace it; choose another --output.")
 
 
 def in_child() -> Path | None:

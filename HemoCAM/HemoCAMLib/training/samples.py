@@ -102,13 +102,29 @@ def prepare(
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
-    parts = []
+    return _load(paths, manifest.size)
+
+
+def _load(paths: list[Path], size: int) -> Samples:
+    """Fill arrays of the final size, so that the patients are in memory once."""
+    counts = []
     for path in paths:
         with np.load(path, allow_pickle=False) as stored:
-            parts.append({k: stored[k] for k in stored.files})
-    return Samples(
-        **{k: np.concatenate([p[k] for p in parts]) for k in ("hu", "area_mm2", "labels", "patient")}
-    )
+            counts.append(len(stored["patient"]))
+    total = sum(counts)
+    arrays = {
+        "hu": np.empty((total, size, size), np.int16),
+        "area_mm2": np.empty((total, len(KINDS)), np.float32),
+        "labels": np.empty((total, size, size), np.uint8),
+        "patient": np.empty(total, np.int64),
+    }
+    start = 0
+    for path, count in zip(paths, counts, strict=True):
+        with np.load(path, allow_pickle=False) as stored:
+            for name, array in arrays.items():
+                array[start : start + count] = stored[name]
+        start += count
+    return Samples(**arrays)
 
 
 def training_specs(count: int, seed: int, manifest: Manifest) -> list[PatientSpec]:
