@@ -42,10 +42,11 @@ def draw_review(analysis: Analysis, path: Path, reference: Volume | None = None,
     probability = analysis.probabilities[:, analysis.target_index]
     chosen = np.argsort(-probability, kind="stable")[:slabs]
 
-    figure = Figure(figsize=(3.3 * len(chosen) + 0.2, 9.4), facecolor="black", dpi=110)
+    places = max(len(chosen), 3)  # the captions need their width
+    figure = Figure(figsize=(3.3 * places + 0.2, 9.4), facecolor="black", dpi=110)
     FigureCanvasAgg(figure)
     layout = figure.add_gridspec(
-        3, len(chosen), height_ratios=[1, 1, 0.62], left=0.045, right=0.985, top=0.9, bottom=0.075,
+        3, places, height_ratios=[1, 1, 0.62], left=0.045, right=0.985, top=0.9, bottom=0.075,
         wspace=0.03, hspace=0.05,
     )  # fmt: skip
     rows, columns = _crop(analysis)

@@ -75,8 +75,7 @@ def run_case(case: Case, folder: Path, progress: Progress = silent) -> Result:
     if reference is not None:
         with clock.phase("compare"):
             progress("Comparing with the reference", 0, 1)
-            truth = reference.like((reference.array > 0).astype("uint8"), "Reference")
-            comparison = compare(truth, analysis.mask, progress=progress)
+            comparison = compare(reference, analysis.mask, progress=progress)
     with clock.phase("picture"):
         progress("Drawing the picture", 0, 1)
         draw_review(analysis, folder / "review.png", reference)

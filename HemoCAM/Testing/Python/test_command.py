@@ -105,6 +105,34 @@ def test_the_comparison_table_agrees_with_the_files(result, scan):
     assert float(rows["Dice coefficient"]) == pytest.approx(dice, abs=1e-6)
 
 
+def test_a_reference_on_another_grid_is_resampled_and_said_so(result, scan, tiny_bundle, tmp_path):
+    """Labels on a grid of twice the voxels, cropped: the same comparison within a voxel's rounding."""
+    labels = sitk.ReadImage(str(scan / "labels.nrrd"))
+    fine = sitk.Expand(labels, [2, 2, 1], sitk.sitkNearestNeighbor)[20:-20, 20:-20]
+    sitk.WriteImage(fine, str(tmp_path / "fine.nii.gz"))
+    done = hemocam(
+        "run", scan / "ct.nii.gz", "--reference", tmp_path / "fine.nii.gz", "--output", tmp_path / "out",
+        "--model", tiny_bundle.folder, "--gate", "0", "--threshold", "0.4",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    one, other = (json.loads((d / "summary.json").read_text("utf-8")) for d in (result, tmp_path / "out"))
+    assert any("resampled" in finding.lower() for finding in other["findings"]), other["findings"]
+    volumes = [s["comparison"]["Reference volume (cc)"] for s in (one, other)]
+    assert volumes[0] == pytest.approx(volumes[1], rel=0.02)
+
+
+def test_a_reference_from_elsewhere_is_an_error(scan, tiny_bundle, tmp_path):
+    labels = sitk.ReadImage(str(scan / "labels.nrrd"))
+    labels.SetOrigin([o + 1000 for o in labels.GetOrigin()])
+    sitk.WriteImage(labels, str(tmp_path / "far.nrrd"))
+    failed = hemocam(
+        "run", scan / "ct.nii.gz", "--reference", tmp_path / "far.nrrd", "--output", tmp_path / "out",
+        "--model", tiny_bundle.folder,
+    )  # fmt: skip
+    assert failed.returncode == 2 and "overlap" in failed.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["far.nrrd"]
+
+
 def test_the_scene_opens_with_its_nodes(result):
     from HemoCAMLib.scene.storage import load_scene
 
