@@ -132,10 +132,10 @@ def test_platt_stays_finite_where_the_classes_are_separable():
 def test_the_decision_threshold_keeps_its_specificity():
     rng = np.random.default_rng(1)
     truth = (rng.random(4000) < 0.3).astype(float)
-    probability = np.clip(rng.normal(0.3 + 0.4 * truth, 0.15), 0, 1)
+    probability = np.clip(rng.normal(0.25 + 0.5 * truth, 0.15), 0, 1)
     threshold = decision_threshold(probability, truth)
     called = probability >= threshold
-    assert 1 - called[truth == 0].mean() >= 0.95
+    assert 1 - called[truth == 0].mean() >= 0.98
     assert called[truth == 1].mean() > 0.5
 
 
