@@ -83,6 +83,9 @@ class LibraryEngine:
                     cam(input_tensor=batch, targets=[ClassifierOutputTarget(class_index)] * len(batch))
             finally:
                 cam.activations_and_grads.release()
+                # the recorder makes a cycle, and the outputs hold the whole graph: let go of both now
+                cam.__dict__.pop("get_cam_image", None)
+                cam.__dict__.pop("outputs", None)
         maps = np.asarray(recorded[0], dtype=np.float32)
         if not np.isfinite(maps).all():
             raise HemoCAMError(

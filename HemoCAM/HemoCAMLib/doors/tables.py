@@ -15,6 +15,7 @@ import numpy as np
 from scipy import ndimage
 
 from .. import __version__
+from ..comparison.masks import bounding_box
 from ..comparison.table import Comparison
 from ..models.bundle import Bundle
 from ..pipeline import Analysis
@@ -47,8 +48,6 @@ def summary(
     target = analysis.probabilities[:, analysis.target_index]
     top = int(target.argmax())
     start, stop = analysis.slabs.edges[top], analysis.slabs.edges[top + 1]
-    regions, count = ndimage.label(analysis.mask.array) if analysis.mask.array.any() else (None, 0)
-    sizes = sorted((np.bincount(regions.ravel())[1:] * ct.voxel_ml).tolist(), reverse=True) if count else []
     indices = analysis.slice_indices()
     return {
         "hemocam": __version__,
@@ -78,7 +77,7 @@ def summary(
             "slices_gated_in": int(analysis.gate[analysis.slabs.of_slice].sum()),
             "slabs": len(analysis.slabs),
             "mask_ml": round(float(analysis.mask.array.sum() * ct.voxel_ml), 3),
-            "mask_regions_ml": [round(s, 3) for s in sizes[:20]],
+            "mask_regions_ml": regions_ml(analysis.mask)[:20],
             "scale": {
                 "name": options.scale,
                 "raw_at_1": [float(v) for v in analysis.scaled.one],
@@ -91,6 +90,17 @@ def summary(
         "timings_s": {k: round(v, 3) for k, v in timings.items()},
         "versions": _versions(),
     }
+
+
+def regions_ml(mask: Volume) -> list[float]:
+    """Volumes in ml of the mask's connected regions (faces touch), the largest first."""
+    box = bounding_box(mask.array)
+    if box is None:
+        return []
+    regions, _ = ndimage.label(mask.array[box])
+    return sorted(
+        (round(float(n * mask.voxel_ml), 3) for n in np.bincount(regions.ravel())[1:]), reverse=True
+    )
 
 
 def voxels_sha256(volume: Volume) -> str:

@@ -178,3 +178,18 @@ def test_the_callers_raw_maps_are_not_changed():
     assert (raw == -3).all()
     with pytest.raises(OptionError, match="gated, volume, library"):
         scale_maps(raw, "log", np.ones(1, bool))
+
+
+def test_nothing_of_the_graph_outlives_the_call(network, batch):
+    """A cycle through pytorch-grad-cam's object would keep every batch's activations until the next collection."""
+    import gc
+
+    from pytorch_grad_cam.base_cam import BaseCAM
+
+    gc.collect()
+    gc.disable()
+    try:
+        LibraryEngine(network).raw_maps(batch, 0, "hirescam", 3)
+        assert not [o for o in gc.get_objects() if isinstance(o, BaseCAM)]
+    finally:
+        gc.enable()
