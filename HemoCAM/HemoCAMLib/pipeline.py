@@ -23,7 +23,7 @@ from .models.manifest import Manifest
 from .models.preprocess import network_input, probabilities
 from .progress import Progress, silent
 from .volumes.axial import AxialOrder, slice_positions, to_axial
-from .volumes.headgrid import HeadGrid
+from .volumes.headgrid import Cells, HeadGrid
 from .volumes.slabs import Slabs
 from .volumes.volume import Volume
 
@@ -232,7 +232,8 @@ def analyse(
         raw = np.concatenate(raw)
     with clock.phase("paint"):
         scaled = scale_maps(raw, options.scale, gate)
-        heatmap, mask = _paint(scaled.maps, axial, order, slabs, grid, options.threshold, progress)
+        cells = engine.cells(options.stage, manifest.size)
+        heatmap, mask = _paint(scaled.maps, cells, axial, order, slabs, grid, options.threshold, progress)
     return Analysis(
         ct=ct,
         order=order,
@@ -244,7 +245,7 @@ def analyse(
         probabilities=probability,
         gate=gate,
         raw=raw,
-        raw_volume=grid.cells_volume(raw, axial, slabs.edges, "Raw map"),
+        raw_volume=grid.cells_volume(raw, axial, slabs.edges, "Raw map", cells),
         scaled=scaled,
         heatmap=ct.like(heatmap, "Heat map"),
         mask=ct.like(mask, "Mask"),
@@ -254,6 +255,7 @@ def analyse(
 
 def _paint(
     maps: np.ndarray,
+    cells: Cells,
     axial: Volume,
     order: AxialOrder,
     slabs: Slabs,
@@ -269,7 +271,7 @@ def _paint(
     for slab, (start, stop) in enumerate(zip(slabs.edges[:-1], slabs.edges[1:], strict=True)):
         if maps[slab].any():  # untouched pages of zeros cost no memory
             progress("Painting maps", slab, len(slabs))
-            painted = np.round(grid.paint(maps[slab : slab + 1])[0] * SHADES) / SHADES
+            painted = np.round(grid.paint(maps[slab : slab + 1], cells)[0] * SHADES) / SHADES
             canonical_heatmap[start:stop] = painted
             canonical_mask[start:stop] = painted >= threshold
     return heatmap, mask

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from ..errors import HemoCAMError
+from ..volumes.headgrid import Cells
 from .methods import METHODS, check_method, stage_module
+from .receptive import stage_cells
 
 if TYPE_CHECKING:
     import torch
@@ -24,6 +26,10 @@ class CamEngine(Protocol):
 
     def raw_maps(self, batch: torch.Tensor, class_index: int, method: str, stage: int) -> np.ndarray:
         """Return the raw maps (n, h, w), float32, of inputs (n, channels, H, W) for one class's logit."""
+        ...
+
+    def cells(self, stage: int, size: int) -> Cells:
+        """Return where the cells of a stage's maps lie in an input of ``size`` pixels."""
         ...
 
 
@@ -38,6 +44,10 @@ class LibraryEngine:
 
     def __init__(self, network: torch.nn.Module) -> None:
         self.network = network
+
+    def cells(self, stage: int, size: int) -> Cells:
+        """Return the centres of the receptive fields of a stage's cells; see :mod:`.receptive`."""
+        return stage_cells(self.network, stage, size)
 
     def raw_maps(self, batch: torch.Tensor, class_index: int, method: str, stage: int) -> np.ndarray:
         """Return what the library's ``get_cam_image`` gives, before it clips and stretches it.

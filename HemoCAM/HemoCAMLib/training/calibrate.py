@@ -11,6 +11,7 @@ from ..cams.scaling import scale_maps
 from ..models.manifest import Manifest
 from ..models.preprocess import probabilities
 from ..progress import Progress, silent
+from ..volumes.headgrid import HeadGrid
 from .loop import as_input
 from .samples import Samples
 
@@ -87,11 +88,11 @@ def dice_curve(
     hemorrhage count; one whose slices are all gated out scores 0. The peak is that of the whole volume's map.
     """
     import torch
-    import torch.nn.functional as F  # noqa: N812
 
     engine = LibraryEngine(network)
     index = manifest.class_index(manifest.target)
     gate_at = manifest.calibration[manifest.target][2]
+    grid, cells = HeadGrid.alone(manifest.size, manifest.field_of_view_mm), engine.cells(stage, manifest.size)
     curves, hits = [], []
     patients = np.unique(samples.patient[samples.labels.any(axis=(1, 2))])
     for done, patient in enumerate(patients):
@@ -106,8 +107,7 @@ def dice_curve(
             shown = engine.raw_maps(x[torch.from_numpy(gate)], index, method, stage)
             raw = np.zeros((len(rows), *shown.shape[1:]), np.float32)
             raw[gate] = shown
-        scaled = torch.from_numpy(scale_maps(raw, "gated", gate).maps)[:, None]
-        maps = F.interpolate(scaled, samples.hu.shape[1:], mode="bilinear", align_corners=False)[:, 0].numpy()
+        maps = grid.paint(scale_maps(raw, "gated", gate).maps, cells if gate.any() else None)
         truth = samples.labels[rows] > 0
         size = truth.sum()
         inside, everywhere = (

@@ -24,6 +24,22 @@ def _triangle(positions: np.ndarray, count: int, width: float) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class Cells:
+    """Where the cells of a map lie on the network's grid, in pixels along either axis.
+
+    The centre of cell o lies at pixel index ``first + o * pitch`` (0 is the centre of the first pixel).
+    """
+
+    pitch: float
+    first: float
+
+    @classmethod
+    def tiling(cls, size: int, count: int) -> Cells:
+        """``count`` cells that tile ``size`` pixels."""
+        return cls(size / count, (size / count - 1) / 2)
+
+
+@dataclass(frozen=True)
 class HeadGrid:
     """A square grid of ``size`` pixels over ``fov_mm``, centred at ``centre_mm`` (row, column).
 
@@ -51,12 +67,19 @@ class HeadGrid:
             centre = tuple((n - 1) / 2 * s for n, s in zip(axial.shape[1:], spacing, strict=True))
         return cls(size, fov_mm, centre, axial.shape[1:], spacing)
 
-    def pixel_mm(self, size: int | None = None) -> float:
-        """Edge of a pixel in mm, of this grid or of one with ``size`` pixels over the same square."""
-        return self.fov_mm / (size or self.size)
+    @classmethod
+    def alone(cls, size: int, fov_mm: float) -> HeadGrid:
+        """A grid whose CT is the grid itself: maps painted on it come out on the network's own pixels."""
+        middle = (size - 1) / 2 * fov_mm / size
+        return cls(size, fov_mm, (middle, middle), (size, size), (fov_mm / size, fov_mm / size))
 
-    def _centres_mm(self, axis: int, size: int) -> np.ndarray:
-        return self.centre_mm[axis] + (np.arange(size) + 0.5 - size / 2) * self.pixel_mm(size)
+    def pixel_mm(self) -> float:
+        """Edge of a pixel in mm."""
+        return self.fov_mm / self.size
+
+    def centres_mm(self, axis: int) -> np.ndarray:
+        """Centres of the pixels along rows (0) or columns (1), in mm from the slice's first voxel, (size,)."""
+        return self.centre_mm[axis] + (np.arange(self.size) + 0.5 - self.size / 2) * self.pixel_mm()
 
     def sample(self, slabs_hu: np.ndarray) -> np.ndarray:
         """Resample (n, rows, columns) in HU onto the grid: float32 (n, size, size); outside the CT is air."""
@@ -68,39 +91,46 @@ class HeadGrid:
         for axis in (0, 1):
             spacing = self.ct_spacing_mm[axis]
             width = max(1.0, self.pixel_mm() / spacing)
-            position = self._centres_mm(axis, self.size) / spacing
+            position = self.centres_mm(axis) / spacing
             inside = _triangle(position, self.ct_shape[axis], width)
             weights.append((inside / _full_weight(position, width)[:, None]).astype(np.float32))
         return weights[0] @ values.astype(np.float32) @ weights[1].T
 
-    def paint(self, maps: np.ndarray) -> np.ndarray:
-        """Interpolate maps (n, h, w) that cover the square at the CT's voxel centres: (n, rows, columns).
+    def paint(self, maps: np.ndarray, cells: Cells | None = None) -> np.ndarray:
+        """Interpolate maps (n, h, w) at the CT's voxel centres: (n, rows, columns).
 
-        The outermost cells reach to the square's edge; beyond it the result is zero.
+        ``cells`` says where the maps' cells lie; by default they tile the square. The outermost cells reach to
+        the square's edge; beyond it the result is zero.
         """
         weights = []
         for axis in (0, 1):
-            cells = maps.shape[1 + axis]
-            position = (np.arange(self.ct_shape[axis]) * self.ct_spacing_mm[axis]) - self.centre_mm[axis]
-            index = position / self.pixel_mm(cells) + cells / 2 - 0.5
-            w = _triangle(np.clip(index, 0, cells - 1), cells, 1.0)
-            w[(index < -0.5) | (index > cells - 0.5)] = 0
+            count = maps.shape[1 + axis]
+            own = cells or Cells.tiling(self.size, count)
+            position = np.arange(self.ct_shape[axis]) * self.ct_spacing_mm[axis] - self.centre_mm[axis]
+            pixel = position / self.pixel_mm() + self.size / 2 - 0.5
+            w = _triangle(np.clip((pixel - own.first) / own.pitch, 0, count - 1), count, 1.0)
+            w[(pixel < -0.5) | (pixel > self.size - 0.5)] = 0
             weights.append(w.astype(np.float32))
         return weights[0] @ maps.astype(np.float32) @ weights[1].T
 
-    def cells_volume(self, maps: np.ndarray, axial: Volume, edges: np.ndarray, name: str) -> Volume:
+    def cells_volume(
+        self, maps: np.ndarray, axial: Volume, edges: np.ndarray, name: str, cells: Cells | None = None
+    ) -> Volume:
         """Place maps (n_slabs, h, w) in the patient as a volume of their own, one voxel a cell and slab.
 
         The slabs are of (nearly) equal thickness; where they differ by a slice, a centre may lie up to half
         a slice off.
         """
         origin = axial.ijk_to_ras
-        step_j, step_i = (self.pixel_mm(n) for n in maps.shape[1:])
-        first = [self._centres_mm(axis, n)[0] for axis, n in enumerate(maps.shape[1:])]
+        steps, first = [], []
+        for axis, count in enumerate(maps.shape[1:]):
+            own = cells or Cells.tiling(self.size, count)
+            steps.append(own.pitch * self.pixel_mm())
+            first.append(self.centre_mm[axis] + (own.first + 0.5 - self.size / 2) * self.pixel_mm())
         per_slab = (edges[-1] - edges[0]) / (len(edges) - 1)
         matrix = np.eye(4)
-        matrix[:3, 0] = origin[:3, 0] / axial.spacing[0] * step_i
-        matrix[:3, 1] = origin[:3, 1] / axial.spacing[1] * step_j
+        matrix[:3, 0] = origin[:3, 0] / axial.spacing[0] * steps[1]
+        matrix[:3, 1] = origin[:3, 1] / axial.spacing[1] * steps[0]
         matrix[:3, 2] = origin[:3, 2] * per_slab
         corner = (first[1] / axial.spacing[0], first[0] / axial.spacing[1], (per_slab - 1) / 2)
         matrix[:3, 3] = axial.ras(np.array(corner))

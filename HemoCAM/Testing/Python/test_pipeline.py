@@ -9,6 +9,7 @@ from conftest import ball_volume, random_affine
 from HemoCAMLib.errors import Cancelled, OptionError
 from HemoCAMLib.pipeline import Options, analyse, pick_device
 from HemoCAMLib.volumes.files import write_image
+from HemoCAMLib.volumes.headgrid import Cells
 from HemoCAMLib.volumes.volume import LPS_RAS, Volume
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +19,9 @@ POINT_HU = 2500
 
 class PointFinder:
     """A CAM engine whose map is the brightest thing in the picture (the bone window's channel)."""
+
+    def cells(self, stage, size):
+        return Cells.tiling(size, size)
 
     def raw_maps(self, batch, class_index, method, stage):
         bone = batch[:, 2].numpy()

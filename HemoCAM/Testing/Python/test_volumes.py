@@ -106,7 +106,7 @@ def test_sampling_and_painting_keep_the_centre_of_a_spot(seed):
     image = np.exp(-((rows[:, None] - spot[0]) ** 2 + (columns[None] - spot[1]) ** 2) / (2 * 9.0**2))
 
     inner = grid.sample_values(image[None])[0]
-    axis_mm = [grid._centres_mm(a, grid.size) for a in (0, 1)]
+    axis_mm = [grid.centres_mm(a) for a in (0, 1)]
     assert centroid(inner, *axis_mm) == pytest.approx(spot, abs=0.05)
     outer = grid.paint(inner[None])[0]
     assert centroid(outer, rows, columns) == pytest.approx(spot, abs=0.05)
