@@ -54,6 +54,7 @@ def write_bundle(network: torch.nn.Module, description: dict, folder: Path) -> B
         part.chmod(0o755)
         weights = part / description["weights"]["file"]
         save_file(half_weights(network), weights)
+        weights.chmod(0o644)  # it was made private
         digest = hashlib.sha256(weights.read_bytes()).hexdigest()
         description = {**description, "weights": {**description["weights"], "sha256": digest}}
         manifest = Manifest.of(description)
