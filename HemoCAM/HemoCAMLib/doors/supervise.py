@@ -71,6 +71,7 @@ def supervise(arguments: list[str], output: Path, force: bool) -> int:
     HemoCAMError
         If the system ended the child.
     """
+    output = output.absolute()
     check_output(output, force)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)

@@ -39,7 +39,7 @@ def save_scene(scene: slicer.vtkMRMLScene, path: Path, progress: Progress = sile
     OutputError
         If the name does not end in ``.mrb`` or the file cannot be written.
     """
-    path = Path(path)
+    path = Path(path).absolute()  # Slicer refuses relative folders
     if path.suffix.lower() != ".mrb":
         raise OutputError(f"A scene is written as .mrb, not as '{path.name}'; change the name.")
     try:

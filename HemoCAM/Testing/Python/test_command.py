@@ -153,6 +153,18 @@ def test_the_picture_is_a_picture(result):
     assert picture.shape[0] > 500 and picture.shape[1] > 500 and picture[..., :3].std() > 0.05
 
 
+def test_relative_paths_are_fine(scan, tiny_bundle, tmp_path):
+    ct = (scan / "ct.nii.gz").rename(tmp_path / "ct.nii.gz")
+    try:
+        done = hemocam(
+            "run", "ct.nii.gz", "--output", "out/here", "--model", tiny_bundle.folder, cwd=tmp_path
+        )
+    finally:
+        ct.rename(scan / "ct.nii.gz")
+    assert done.returncode == 0, done.stderr
+    assert {p.name for p in (tmp_path / "out" / "here").iterdir()} == EXPECTED - {"comparison.csv"}
+
+
 def test_no_patient_or_file_name_enters_the_results(scan, tiny_bundle, tmp_path):
     named = tmp_path / "Doe^Jane_4711.nii.gz"
     named.write_bytes((scan / "ct.nii.gz").read_bytes())
