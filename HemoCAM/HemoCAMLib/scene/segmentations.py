@@ -132,7 +132,7 @@ def write_segmentation(node: slicer.vtkMRMLSegmentationNode, path: Path) -> None
     OutputError
         If the name does not end in ``.seg.nrrd`` or the file cannot be written.
     """
-    path = Path(path)
+    path = Path(path).absolute()  # the storage node may resolve relative names against the scene
     if not path.name.endswith(".seg.nrrd"):
         raise OutputError(f"A segmentation is written as .seg.nrrd, not as '{path.name}'; change the name.")
     scene = node.GetScene()
