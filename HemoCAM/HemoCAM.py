@@ -59,6 +59,7 @@ class HemoCAMWidget(ScriptedLoadableModuleWidget):
         """Run the analysis; errors are shown as one sentence."""
         from HemoCAMLib.errors import HemoCAMError
 
+        self.ui.applyButton.enabled = False  # events are processed meanwhile: no second run inside the first
         with slicer.util.tryWithErrorDisplay(_("HemoCAM could not analyse this volume."), waitCursor=True):
             try:
                 nodes, finding = self.logic.run(
@@ -69,6 +70,7 @@ class HemoCAMWidget(ScriptedLoadableModuleWidget):
                 return
             finally:
                 self.ui.progressBar.setValue(0)
+                self.on_input(self.ui.inputSelector.currentNode())
             self.ui.resultLabel.text = finding
             self.logic.show(nodes)
 
