@@ -33,12 +33,14 @@ def check_method(method: str) -> str:
 def stage_modules(network: torch.nn.Module) -> list[torch.nn.Module]:
     """The stages of a timm CNN, first to last; stage n of the paper is the n-th entry (counted from 1).
 
-    EfficientNets and MobileNets: ``blocks``; ConvNeXt, RegNet and kin: ``stages``; ResNets: ``layer1`` on.
+    EfficientNets and MobileNets: ``blocks``; ConvNeXt, RegNet and kin: ``stages``; ResNets: ``layer1`` on. An
+    EfficientNet has one more, its last: the feature map that is averaged for the linear layer (``conv_head``
+    with its norm and activation). There HiResCAM is the logit itself, cell by cell.
     """
     for name in ("blocks", "stages"):
         stages = getattr(network, name, None)
         if stages is not None and len(stages):
-            return list(stages)
+            return [*stages, network.bn2] if type(network).__name__ == "EfficientNet" else list(stages)
     layers = [getattr(network, f"layer{n}") for n in range(1, 9) if hasattr(network, f"layer{n}")]
     if not layers:
         raise OptionError(

@@ -105,8 +105,8 @@ def test_wrong_names_are_named(network, batch):
     engine = LibraryEngine(network)
     with pytest.raises(OptionError, match="hirescam"):
         engine.raw_maps(batch, 0, "gradcam2", 3)
-    for stage in (0, 6, -1):
-        with pytest.raises(OptionError, match="stages 1 to 5"):
+    for stage in (0, 7, -1):
+        with pytest.raises(OptionError, match="stages 1 to 6"):
             engine.raw_maps(batch, 0, "gradcam", stage)
 
 
@@ -116,7 +116,7 @@ def test_maps_that_are_not_finite_are_refused(network, batch):
 
 
 @pytest.mark.parametrize(
-    ("name", "count"), [("test_resnet", 4), ("test_convnext", 4), ("test_efficientnet", 5)]
+    ("name", "count"), [("test_resnet", 4), ("test_convnext", 4), ("test_efficientnet", 6)]
 )
 def test_stages_of_other_families(name, count):
     import timm
@@ -143,6 +143,15 @@ def test_stage_five_of_efficientnetv2_s_is_the_papers():
     with torch.inference_mode():
         network(torch.zeros(1, 3, 64, 64))
     assert [tuple(c) for c in channels] == [(128, 4, 4), (160, 4, 4), (256, 2, 2)]
+
+
+def test_hirescam_of_the_last_stage_is_the_logit_cell_by_cell(network, batch):
+    """Draelos and Carin 2020: with average pooling and one linear layer the map's sum is the logit less bias."""
+    index, last = 1, len(stage_modules(network))
+    raw = LibraryEngine(network).raw_maps(batch, index, "hirescam", last)
+    with torch.inference_mode():
+        logit = network(batch)[:, index] - network.classifier.bias[index]
+    assert raw.sum(axis=(1, 2)) == pytest.approx(logit.numpy(), abs=1e-5)
 
 
 raw_maps = arrays(np.float32, (4, 3, 3), elements=st.floats(-100, 100, width=32))
@@ -232,14 +241,17 @@ def receptive_centre(network, stage, size, cell):
         ("convnext_atto", 2),
         ("test_efficientnet", 3),
         ("tf_efficientnetv2_s", 3),
+        ("dilated tf_efficientnetv2_s", 7),
     ],
 )
 def test_cells_look_where_stage_cells_says(name, stage):
     import timm
 
-    size = 160
-    options = {"channel_multiplier": 0.25, "depth_multiplier": 0.2} if name.startswith("tf_") else {}
-    network = timm.create_model(name, num_classes=2, **options)
+    size = 320 if name.startswith("dilated") else 160  # deep cells see far: keep the edges away
+    options = {"channel_multiplier": 0.25, "depth_multiplier": 0.2} if "tf_" in name else {}
+    if name.startswith("dilated"):
+        options["output_stride"] = 16
+    network = timm.create_model(name.split()[-1], num_classes=2, **options)
     cells = stage_cells(network, stage, size)
     cell = int(size / cells.pitch) // 2
     assert cells.first + cell * cells.pitch == pytest.approx(
