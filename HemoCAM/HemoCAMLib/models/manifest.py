@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 from ..cams.methods import METHODS
 from ..errors import ModelError, OptionError
+
+Calibration = dict[str, tuple[float, float, float]]
+
+
+@dataclass(frozen=True)
+class PictureInput:
+    """How a gray picture whose display window is unknown is read; see :mod:`~..volumes.picture`.
+
+    Parameters
+    ----------
+    centre, width:
+        Window in HU that the gray value is read by: black is ``centre - width / 2``, white ``centre + width / 2``.
+    fill:
+        Share of the network's square that the longer side of the skull's bounding box fills, in (0, 1].
+    calibration:
+        Of pictures, which lose more than HU do; as in :class:`Manifest`.
+    """
+
+    centre: float
+    width: float
+    fill: float
+    calibration: Calibration
 
 
 @dataclass(frozen=True)
@@ -21,6 +43,8 @@ class Manifest:
         One (centre, width) in HU a channel.
     calibration:
         A class: (slope, intercept, threshold): probability = sigmoid(slope * logit + intercept).
+    picture:
+        How gray pictures are taken, or None if the model takes HU only.
     raw:
         The manifest as it stands in the file.
     """
@@ -37,7 +61,8 @@ class Manifest:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     classes: tuple[str, ...]
-    calibration: dict[str, tuple[float, float, float]]
+    calibration: Calibration
+    picture: PictureInput | None
     method: str
     stage: int
     target: str
@@ -72,9 +97,11 @@ class Manifest:
         channels = len(entry["windows"])
         if not len(entry["mean"]) == len(entry["std"]) == channels:
             raise ModelError(f"{where} has {channels} windows, so mean and std need {channels} values each.")
-        missing = [c for c in data["classes"] if c not in data["calibration"]]
-        if missing:
-            raise ModelError(f"{where} lacks a calibration for the class {missing[0]!r}.")
+        picture = entry.get("picture")
+        for of_what, source in (("", data), (" of pictures", picture)):
+            missing = [c for c in data["classes"] if source is not None and c not in source["calibration"]]
+            if missing:
+                raise ModelError(f"{where} lacks a calibration{of_what} for the class {missing[0]!r}.")
         if shown["target"] not in data["classes"]:
             raise ModelError(f"{where} explains {shown['target']!r}, which is not among its classes.")
         if shown["method"] not in METHODS:
@@ -92,9 +119,8 @@ class Manifest:
             mean=tuple(entry["mean"]),
             std=tuple(entry["std"]),
             classes=tuple(data["classes"]),
-            calibration={
-                k: (v["slope"], v["intercept"], v["threshold"]) for k, v in data["calibration"].items()
-            },
+            calibration=_calibration(data["calibration"]),
+            picture=None if picture is None else _picture(picture),
             method=shown["method"],
             stage=shown["stage"],
             target=shown["target"],
@@ -103,6 +129,21 @@ class Manifest:
             sha256=data["weights"]["sha256"],
             raw=data,
         )
+
+    def for_pictures(self) -> Manifest:
+        """Return this manifest with the calibration of pictures in place of that of HU.
+
+        Raises
+        ------
+        ModelError
+            If the model does not take pictures.
+        """
+        if self.picture is None:
+            raise ModelError(
+                f"The model {self.name} reads HU only: its model.json has no input.picture; give DICOM slices, "
+                "or another --model."
+            )
+        return replace(self, calibration=self.picture.calibration)
 
     def mask_threshold(self, method: str, stage: int) -> float:
         """Mask threshold on the displayed map, in (0, 1], for ``method`` at ``stage``."""
@@ -115,6 +156,15 @@ class Manifest:
                 f"The model {self.name} has no class {target!r}; choose one of {', '.join(self.classes)}."
             )
         return self.classes.index(target)
+
+
+def _calibration(entry: dict) -> Calibration:
+    return {name: (v["slope"], v["intercept"], v["threshold"]) for name, v in entry.items()}
+
+
+def _picture(entry: dict) -> PictureInput:
+    numbers = (float(entry[key]) for key in ("centre", "width", "fill"))
+    return PictureInput(*numbers, _calibration(entry["calibration"]))
 
 
 @cache
