@@ -11,7 +11,7 @@ from pathlib import Path
 from .. import __version__
 from ..cams.methods import METHODS
 from ..errors import Cancelled, HemoCAMError
-from . import supervise
+from . import classify, supervise
 
 _DESCRIPTION = (
     "Where did a hemorrhage classifier look in a head CT, and was it right? "
@@ -66,6 +66,8 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--output", type=Path, default=Path("hemocam-demo"), metavar="DIR")
     _analysis_options(demo)
     demo.set_defaults(run=_run)
+
+    _common(classify.add_to(commands))
 
     train = commands.add_parser(
         "train",

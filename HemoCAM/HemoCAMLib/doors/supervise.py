@@ -1,9 +1,9 @@
 """All or nothing: the work runs in a child process, and only a whole result gets its name.
 
 The parent holds no data. It makes a hidden folder beside the output, starts the child, and waits. On success
-it renames the folder; on failure, Ctrl-C or a crash it ends the child and removes the folder. So a stop takes
-effect at once even inside a long call into a compiled library, and a child that the system kills for lack of
-memory leaves nothing behind.
+it renames the folder, or what the child left in it; on failure, Ctrl-C or a crash it ends the child and removes
+the folder. So a stop takes effect at once even inside a long call into a compiled library, and a child that the
+system kills for lack of memory leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import Cancelled, HemoCAMError, OutputError
@@ -58,9 +59,26 @@ def in_child() -> Path | None:
 
 
 def supervise(arguments: list[str], output: Path, force: bool) -> int:
-    """Run ``hemocam ARGUMENTS`` in a child and give its result the name ``output``.
+    """Run ``hemocam ARGUMENTS`` in a child and give its result, a folder, the name ``output``.
 
-    Returns the child's exit code: 0 when ``output`` is there, whole.
+    Returns the child's exit code: 0 when ``output`` is there, whole. Errors as in :func:`run_staged`.
+    """
+    output = output.absolute()
+    check_output(output, force)
+
+    def deliver(staging: Path) -> None:
+        check_output(output, force)
+        staging.chmod(0o777 & ~_umask())
+        give_names([(staging, output)])
+
+    return run_staged(arguments, output, deliver)
+
+
+def run_staged(arguments: list[str], output: Path, deliver: Callable[[Path], None]) -> int:
+    """Run ``hemocam ARGUMENTS`` in a child that fills a hidden folder beside ``output``.
+
+    ``deliver`` is called with that folder once the child has ended well; what it leaves there is removed.
+    Returns the child's exit code.
 
     Raises
     ------
@@ -71,8 +89,6 @@ def supervise(arguments: list[str], output: Path, force: bool) -> int:
     HemoCAMError
         If the system ended the child.
     """
-    output = output.absolute()
-    check_output(output, force)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=".hemocam-", dir=output.parent))
@@ -88,7 +104,7 @@ def supervise(arguments: list[str], output: Path, force: bool) -> int:
                 f"probably for lack of memory; nothing was written."
             )
         if code == 0:
-            _give_name(staging, output, force)
+            deliver(staging)
         return code
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -126,22 +142,52 @@ def _wait(command: list[str], staging: Path) -> int:
             signal.signal(number, handler)
 
 
-def _give_name(staging: Path, output: Path, force: bool) -> None:
-    """Rename ``staging`` to ``output``; what stood there is removed only once the new one has its name."""
-    check_output(output, force)
-    staging.chmod(0o777 & ~_umask())
-    old = None
+def give_names(pairs: Sequence[tuple[Path, Path]]) -> None:
+    """Rename each new file or folder to its name, all or none; what stood there is removed only afterwards.
+
+    Raises
+    ------
+    OutputError
+        If one cannot be renamed; then all is as it was.
+    """
+    done: list[tuple[Path, Path | None]] = []
     try:
-        if output.exists():
-            old = output.with_name(f"{staging.name}-old")
-            output.rename(old)
-        staging.rename(output)
+        for new, name in pairs:
+            old = name.with_name(f".hemocam-{os.getpid()}-{name.name}") if name.exists() else None
+            if old is not None:
+                name.rename(old)
+            done.append((name, old))
+            new.rename(name)
     except OSError as error:
-        if old is not None and not output.exists():
-            old.rename(output)
-        raise OutputError(f"The result could not be moved to {output} ({error.strerror}).") from None
-    if old is not None:
-        shutil.rmtree(old, ignore_errors=True)
+        for name, old in reversed(done):
+            remove(name)
+            if old is not None:
+                old.rename(name)
+        raise OutputError(f"The result could not be moved to {name} ({error.strerror}).") from None
+    for _, old in done:
+        if old is not None:
+            remove(old)
+
+
+def bring_beside(new: Path, name: Path) -> Path:
+    """Move a file or folder under a hidden name beside ``name``, from another disk, too; return where it is."""
+    beside = name.with_name(f"{new.parent.name}-{name.name}")
+    try:
+        name.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(new, beside)
+    except OSError as error:
+        remove(beside)
+        raise OutputError(f"Cannot write beside {name} ({error.strerror}).") from None
+    return beside
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder with all that is in it; say nothing if it is not there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def _umask() -> int:
