@@ -11,7 +11,7 @@ from pathlib import Path
 from .. import __version__
 from ..cams.methods import METHODS
 from ..errors import Cancelled, HemoCAMError
-from . import classify, supervise
+from . import classify, measure, supervise
 
 _DESCRIPTION = (
     "Where did a hemorrhage classifier look in a head CT, and was it right? "
@@ -68,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=_run)
 
     _common(classify.add_to(commands))
+    _common(measure.add_to(commands))
 
     train = commands.add_parser(
         "train",

@@ -25,8 +25,8 @@ def card(manifest: Manifest) -> str:
 
     The first line says whether patients trained the weights: ``training.data_sets`` in the manifest lists the
     data sets on disk that did; without it (or empty), virtual patients alone did. An entry of ``measured`` may
-    hold, beside its ``values``, ``tables`` (each with ``title``, ``columns`` and ``rows``) and ``pictures``
-    (each with ``file``, in the bundle's folder, and ``caption``), which stand under "Known failures".
+    hold, beside its ``values``, ``tables`` (each with ``title``, ``columns`` and ``rows``), ``notes`` (a text) and
+    ``pictures`` (each with ``file``, in the bundle's folder, and ``caption``), which stand under "Known failures".
 
     Parameters
     ----------
@@ -147,6 +147,8 @@ def _measured(entries: list[dict]) -> list[list[str]]:
         for table in entry.get("tables", ()):
             parts.append([f"{table['title']}:"])
             parts.append(markdown_table(table["columns"], table["rows"]))
+        if entry.get("notes"):
+            parts.append([entry["notes"]])
     return parts
 
 

@@ -1,0 +1,50 @@
+"""Enter a measurement into a bundle: its manifest, its card, the pictures of what went wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ..errors import OutputError
+from ..models.card import card
+from ..models.manifest import Manifest
+from .tables import write_bytes, write_text
+
+
+def record(folder: Path, entry: dict, pictures: dict[str, Path] | None = None) -> Manifest:
+    """Write ``entry`` to the bundle's ``model.json`` and the card anew.
+
+    An entry on the same cases (``on``) gives way to the new one, so a measurement can be repeated. The weights
+    stay as they are.
+
+    Parameters
+    ----------
+    folder:
+        Of the bundle.
+    entry:
+        ``on``, ``command``, ``values``; ``tables`` and ``pictures`` if wanted (see :func:`~..models.card.card`).
+    pictures:
+        File name in the bundle: the file to copy there.
+
+    Raises
+    ------
+    ModelError
+        If the bundle's manifest, or the entry, is not valid.
+    OutputError
+        If the bundle cannot be written.
+    """
+    content = json.loads(json.dumps(Manifest.read(folder / "model.json").raw))
+    others = [old for old in content["measured"] if old["on"] != entry["on"]]
+    content["measured"] = [*others, entry]
+    manifest = Manifest.of(content)
+    try:
+        for name, source in (pictures or {}).items():
+            write_bytes(source.read_bytes(), folder / name)
+        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        write_text(text, folder / "model.json")
+        write_text(card(manifest), folder / "README.md")
+    except OSError as error:
+        raise OutputError(
+            f"The model in {folder} cannot be written ({error.strerror}); copy the folder and give that one."
+        ) from None
+    return manifest
