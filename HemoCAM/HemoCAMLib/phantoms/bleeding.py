@@ -86,6 +86,14 @@ class Head:
 
 
 @dataclass
+class Story:
+    """What bleeds in one patient: all ``kinds``, and the ``focus`` (x, y, z) of the bleeding in the tissue."""
+
+    kinds: tuple[str, ...]
+    focus: np.ndarray | None = None
+
+
+@dataclass
 class Bleeding:
     """Where blood of one kind goes: the order in which a window of the head fills, and with what.
 
@@ -145,7 +153,9 @@ def pour(head: Head, bleeding: Bleeding, ml: float, rng: np.random.Generator) ->
     if bleeding.push is not None:
         bleeding.push(reached)
     if bleeding.halo_mm:
-        halo = np.clip(1 - (level - reached) / np.float32(bleeding.halo_mm), 0, 1) * head.cavity[window]
+        halo = (
+            np.clip(1.5 - 1.5 * (level - reached) / np.float32(bleeding.halo_mm), 0, 1) * head.cavity[window]
+        )
         drop = np.minimum(np.float32(bleeding.halo_hu), np.maximum(hu - 10, 0))
         hu -= drop * halo * (1 - np.maximum(head.fluid[window], head.ventricle[window])) * (hu < 48)
     density = np.float32(bleeding.hu) + frame.field(texture, window) * np.float32(bleeding.mottle_hu)

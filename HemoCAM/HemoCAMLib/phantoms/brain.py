@@ -39,14 +39,14 @@ class Brain:
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.atrophy = float(rng.beta(1.2, 1.6))
-        self.grey_hu = rng.uniform(33, 43)
-        self.white_hu = self.grey_hu - rng.uniform(4, 10)
+        self.grey_hu = rng.uniform(36, 42)
+        self.white_hu = self.grey_hu - rng.uniform(5.5, 11)
         self.fluid_hu = rng.uniform(2, 14)
         a = self.atrophy
         self.sulcus_mm = 0.25 + 1.15 * a**1.3 * rng.uniform(0.6, 1.3) + rng.uniform(0, 0.4)
         self.sulcus_depth = rng.uniform(10, 18) + 6 * a
         self.rim_mm = 2.6 * a**1.5 * rng.uniform(0.3, 1.3)
-        self.ventricle = 0.55 + 0.9 * a * rng.uniform(0.5, 1.4) + rng.uniform(-0.1, 0.25)
+        self.ventricle = 0.78 + 0.95 * a * rng.uniform(0.5, 1.4) + rng.uniform(-0.1, 0.25)
         self.cistern = 0.75 + 0.5 * a + rng.uniform(-0.15, 0.25)
         self.asymmetry = rng.uniform(-0.18, 0.18)
         self.septum_mm = rng.uniform(0.5, 1.2) + (rng.random() < 0.06) * rng.uniform(1.5, 4)

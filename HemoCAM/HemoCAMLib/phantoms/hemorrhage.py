@@ -5,13 +5,18 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from .bleeding import Bleeding, Head
+from .bleeding import Bleeding, Head, Story
 from .brain import tentorium_height
 from .displacement import push_from_point, push_from_skull
 from .noise import SmoothField
+from .population import KINDS, log_uniform
 from .shapes import fill
 
-KINDS = ("epidural", "intraparenchymal", "intraventricular", "subarachnoid", "subdural")
+# Where a bleeding in the tissue lies, alone or with blood in the ventricles (after Qureshi et al., "Spontaneous
+# intracerebral hemorrhage", NEJM 2001).
+_SITES = ("basal ganglia", "thalamus", "lobe", "cerebellum", "pons")
+_ALONE = (0.4, 0.12, 0.34, 0.1, 0.04)
+_BREAKING_IN = (0.48, 0.34, 0.1, 0.06, 0.02)
 
 
 def radius_of(ml: float) -> float:
@@ -19,21 +24,12 @@ def radius_of(ml: float) -> float:
     return float((3000 * ml / (4 * np.pi)) ** (1 / 3))
 
 
-def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    """Draw a number whose logarithm is uniform."""
-    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
-
-
-def intraparenchymal(head: Head, rng: np.random.Generator, ml: float) -> Bleeding | None:
+def intraparenchymal(head: Head, rng: np.random.Generator, ml: float, story: Story) -> Bleeding | None:
     """A bleeding into the tissue: basal ganglia, thalamus, lobes, cerebellum or pons."""
     side = rng.choice([-1, 1])
-    site = str(
-        rng.choice(
-            ["basal ganglia", "thalamus", "lobe", "cerebellum", "pons"], p=[0.35, 0.12, 0.4, 0.1, 0.03]
-        )
-    )
+    site = str(rng.choice(list(_SITES), p=_BREAKING_IN if "intraventricular" in story.kinds else _ALONE))
     radius = radius_of(ml)
-    if ml > 12 and site in ("thalamus", "pons"):
+    if ml > (22 if site == "thalamus" else 10) and site in ("thalamus", "pons"):
         site = "basal ganglia"
     if ml > 35 and site == "cerebellum":
         site = "lobe"
@@ -57,9 +53,15 @@ def intraparenchymal(head: Head, rng: np.random.Generator, ml: float) -> Bleedin
     rough = rng.uniform(0.08, 0.38)
     field = SmoothField.draw(rng, max(0.55 * radius, 3.0))
     fine = SmoothField.draw(rng, max(0.25 * radius, 3.0))
-    halo = rng.uniform(0.05, 0.7) * radius + rng.uniform(0, 4)
-    look = {"hu": rng.uniform(52, 85), "mottle_hu": rng.uniform(0, 8), "halo_hu": rng.uniform(0, 14)}
-    strength = float(np.clip(rng.uniform(-0.15, 0.85), 0, 1))
+    halo = rng.uniform(0.05, 0.6) * radius + rng.uniform(1, 5)
+    faint = rng.random() < 0.12
+    look = {
+        "hu": rng.uniform(46, 58) if faint else rng.uniform(58, 86),
+        "mottle_hu": rng.uniform(0, 9),
+        "halo_hu": rng.uniform(2, 18),
+    }
+    strength = float(np.clip(rng.uniform(0.1, 1.05), 0, 1))
+    story.focus = centre if story.focus is None else story.focus
     squeeze = squeeze / squeeze.prod() ** (1 / 3)
     window = head.around(centre, radius * squeeze.max() * 1.9 + halo + 3)
     if window is None:
@@ -88,35 +90,43 @@ def intraparenchymal(head: Head, rng: np.random.Generator, ml: float) -> Bleedin
     )
 
 
-def intraventricular(head: Head, rng: np.random.Generator, ml: float) -> Bleeding | None:
-    """Blood in the ventricles: a horizontal level in the dependent horns, or a cast around one point."""
-    layered = bool(rng.random() < 0.45)
+def intraventricular(head: Head, rng: np.random.Generator, ml: float, story: Story) -> Bleeding | None:
+    """Blood in the ventricles: a level in the dependent horns, a cast around one point, or both at once.
+
+    A bleeding that breaks in from the tissue casts the ventricles nearest to it.
+    """
+    layered, cast = ((True, False), (False, True), (True, True))[int(rng.choice(3, p=[0.3, 0.35, 0.35]))]
+    cast = cast or story.focus is not None
     side = float(rng.choice([-1, 0, 1]))
     field = SmoothField.draw(rng, 16)
-    look = {"hu": rng.uniform(50, 85), "mottle_hu": rng.uniform(0, 7)}
+    look = {"hu": rng.uniform(54, 85), "mottle_hu": rng.uniform(0, 7)}
     jitter = rng.uniform(0, 14)
     start = rng.normal(0, 1, 3) * (14, 22, 8) + (0, 5, 10)
+    start = start if story.focus is None else story.focus
+    sinking = rng.uniform(0.7, 2.2)
     window = head.around(np.array([0, 5, -5]), (56, 72, 48))
     if window is None:
         return None
     frame = head.frame
     x, y, z = frame.at(window)
     noise = frame.field(field, window)
-    if layered:
-        level = -y + 0.08 * jitter * noise - np.float32(0.5 * side) * np.sign(x) * 10
-    else:
-        level = np.sqrt(sum((a - np.float32(c)) ** 2 for a, c in zip((x, y, z), start, strict=True)))
-        level = level + np.float32(jitter) * noise
     inside = head.ventricle[window]
+    far = np.sqrt(sum((a - np.float32(c)) ** 2 for a, c in zip((x, y, z), start, strict=True)))
+    far = far - np.min(far, where=inside > 0.5, initial=60.0) + np.float32(jitter) * noise
+    deep = 58 - y + np.float32(0.08 * jitter) * noise - np.float32(5 * side) * np.sign(x)
+    if layered and cast:
+        level = np.minimum(far, np.float32(sinking) * deep)
+    else:
+        level = deep if layered else far
     near = ndimage.uniform_filter(inside, (3, 5, 5))
     near = ndimage.uniform_filter(near, (3, 5, 5))
     # Ventricles that are too small for the wished volume widen, after they are full.
     level = np.where(inside > 0.5, level, level + 60 * (1 - near) + 200)
     room = np.where(inside > 0.5, inside, np.clip(near * 30, 0, 1)) * (head.cavity[window] > 0.5)
-    return Bleeding(window, level, room, place={"layered": layered}, **look)
+    return Bleeding(window, level, room, place={"layered": layered, "cast": cast}, **look)
 
 
-def subarachnoid(head: Head, rng: np.random.Generator, ml: float) -> Bleeding | None:
+def subarachnoid(head: Head, rng: np.random.Generator, ml: float, story: Story) -> Bleeding | None:
     """Blood in sulci, fissures and cisterns of a region."""
     side = rng.choice([-1, 1])
     site = str(rng.choice(["basal", "sylvian", "convexity"], p=[0.35, 0.25, 0.4]))
@@ -130,7 +140,7 @@ def subarachnoid(head: Head, rng: np.random.Generator, ml: float) -> Bleeding | 
     field = SmoothField.draw(rng, 18)
     patches = rng.uniform(2, 12)
     swell = rng.uniform(0.22, 0.5)
-    look = {"hu": rng.uniform(47, 74), "mottle_hu": rng.uniform(0, 5)}
+    look = {"hu": rng.uniform(50, 78), "mottle_hu": rng.uniform(0, 5)}
     reach = min(24 + 14 * ml ** (1 / 2.2), 95)
     window = head.around(centre, reach)
     if window is None:
@@ -169,7 +179,7 @@ def _under_the_skull(
     stretch = rng.uniform(0.75, 1.35, 2)
     field = SmoothField.draw(rng, 14)
     rough = rng.uniform(0, 0.2)
-    strength = float(np.clip(rng.uniform(0.0, 1.1), 0, 1))
+    strength = float(np.clip(rng.uniform(0.2, 1.2), 0, 1))
     centre = head.somewhere(pick, where)
     if centre is None:
         return None
@@ -215,10 +225,10 @@ def _under_the_skull(
     )
 
 
-def subdural(head: Head, rng: np.random.Generator, ml: float) -> Bleeding | None:
+def subdural(head: Head, rng: np.random.Generator, ml: float, story: Story) -> Bleeding | None:
     """A crescent over one hemisphere; sometimes a film along the falx or on the tentorium."""
     site = str(rng.choice(["convexity", "falx", "tentorium"], p=[0.84, 0.1, 0.06]))
-    look = {"hu": rng.uniform(48, 82), "mottle_hu": rng.uniform(0, 8)}
+    look = {"hu": rng.uniform(52, 84), "mottle_hu": rng.uniform(0, 8)}
     side = int(rng.choice([-1, 1]))
     place = rng.uniform((-60, 5), (60, 50))
     field = SmoothField.draw(rng, 12)
@@ -258,7 +268,7 @@ def subdural(head: Head, rng: np.random.Generator, ml: float) -> Bleeding | None
     )
 
 
-def epidural(head: Head, rng: np.random.Generator, ml: float) -> Bleeding | None:
+def epidural(head: Head, rng: np.random.Generator, ml: float, story: Story) -> Bleeding | None:
     """A lens between skull and dura, of limited extent."""
     look = {"hu": rng.uniform(55, 88), "mottle_hu": rng.uniform(0, 9)}
     return _under_the_skull(head, rng, ml, (1.5, 3.0), 1.0, look, sides=False)

@@ -11,25 +11,17 @@ import numpy as np
 
 from ..errors import OptionError
 from ..volumes.volume import Volume
-from .bleeding import Head, pour
+from .bleeding import Head, Story, pour
 from .brain import Brain
 from .frame import Frame, Pose, Warp
-from .hemorrhage import KINDS, MAKERS, log_uniform
+from .hemorrhage import MAKERS
 from .incidental import Incidentals
+from .population import KINDS, draw_kinds, draw_ml, log_uniform
 from .scanner import AIR_HU, Scanner
 from .skull import DOWN, Skull
 
 __all__ = ["KINDS", "Patient", "PatientSpec", "demo_spec", "make_patient"]
 
-# A bleeding of a kind that was not asked for in particular: how often each kind is the first.
-_FREQUENCY = (0.13, 0.31, 0.12, 0.2, 0.24)
-_ML = {
-    "epidural": (2.0, 80.0),
-    "intraparenchymal": (1.0, 80.0),
-    "intraventricular": (1.0, 35.0),
-    "subarachnoid": (1.0, 40.0),
-    "subdural": (2.0, 80.0),
-}
 # Order of bleeding: the first push the brain aside, the last fill what is left. How often a kind has two or
 # three foci (contusions, both sides), where no volume is asked for.
 _ORDER = ("intraparenchymal", "epidural", "subdural", "intraventricular", "subarachnoid")
@@ -48,8 +40,8 @@ class PatientSpec:
         Of all that is random, >= 0. Head, bleeding and scanner have streams of their own: the same seed with
         ``kinds=()`` gives the same head in the same scan without the bleeding.
     kinds:
-        Hemorrhages wanted, of :data:`KINDS`; ``()`` for none; None to draw: about half of the patients have
-        none, the others one or two kinds.
+        Hemorrhages wanted, of :data:`KINDS`; ``()`` for none; None to draw from :mod:`.population`: a third has
+        none, the others one to three kinds.
     size:
         Rows and columns of a slice.
     spacing_mm:
@@ -57,7 +49,7 @@ class PatientSpec:
     slice_mm:
         Distance of slices and their thickness in mm.
     lesion_ml:
-        Wished range of the total volume of hemorrhage, ml; None: log-uniform over what each kind usually has.
+        Wished range of the total volume of hemorrhage, ml; None: what each kind usually has.
     """
 
     seed: int
@@ -210,7 +202,7 @@ def _bleed(
     head: Head, spec: PatientSpec, rng: np.random.Generator
 ) -> tuple[dict[str, np.ndarray], list[dict]]:
     """Pour the hemorrhages; return the share of each kind on the sub-slices, and their descriptions."""
-    kinds = _draw_kinds(rng) if spec.kinds is None else spec.kinds
+    kinds = draw_kinds(rng) if spec.kinds is None else spec.kinds
     if not kinds:
         return {}, []
     split = rng.dirichlet([2.0] * len(kinds))
@@ -218,23 +210,17 @@ def _bleed(
         total = log_uniform(rng, *spec.lesion_ml)
         wished = {kind: total * part for kind, part in zip(kinds, split, strict=True)}
     else:
-        wished = {kind: log_uniform(rng, *_ML[kind]) for kind in kinds}
+        wished = {kind: draw_ml(rng, kind) for kind in kinds}
     shares, found = {}, []
+    story = Story(tuple(kinds))
     for kind in sorted(kinds, key=_ORDER.index):
         share = np.zeros(head.hu.shape, np.float32)
         several = rng.random() < _SEVERAL[kind] and spec.lesion_ml is None
         for part in rng.dirichlet([1.5] * int(rng.integers(2, 4))) if several else [1.0]:
             ml = float(max(wished[kind] * part, 0.5))
-            bleeding = MAKERS[kind](head, rng, ml)
+            bleeding = MAKERS[kind](head, rng, ml, story)
             if bleeding is not None:
                 np.maximum(share[bleeding.window], pour(head, bleeding, ml, rng), out=share[bleeding.window])
                 found.append({"kind": kind, "wished_ml": ml, "hu": bleeding.hu, **bleeding.place})
         shares[kind] = share
     return shares, found
-
-
-def _draw_kinds(rng: np.random.Generator) -> tuple[str, ...]:
-    if rng.random() < 0.5:
-        return ()
-    count = 1 + (rng.random() < 0.28)
-    return tuple(str(kind) for kind in rng.choice(KINDS, count, replace=False, p=_FREQUENCY))

@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 from HemoCAMLib.errors import OptionError
+from HemoCAMLib.phantoms.cohort import cohort
 from HemoCAMLib.phantoms.noise import SampledNoise, SmoothField
 from HemoCAMLib.phantoms.patient import KINDS, PatientSpec, demo_spec, make_patient
+from HemoCAMLib.phantoms.population import COMBINATIONS, HEALTHY, draw_kinds, draw_ml
 from HemoCAMLib.phantoms.shapes import ellipsoid, fill, sheet
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -73,10 +75,44 @@ def test_healthy_has_no_label_and_the_same_head():
     assert not changed[distance > 60].any()
 
 
-def test_random_patients_are_half_healthy():
-    counts = [len(make_patient(PatientSpec(s, size=24, spacing_mm=10)).description["ml"]) for s in range(40)]
-    assert 10 <= counts.count(0) <= 30
-    assert set(counts) <= {0, 1, 2}
+def test_drawn_kinds_are_those_of_the_population():
+    drawn = [draw_kinds(np.random.default_rng(n)) for n in range(2000)]
+    assert np.mean([not kinds for kinds in drawn]) == pytest.approx(HEALTHY, abs=0.04)
+    assert set(drawn) == {(), *COMBINATIONS}
+    for kind in KINDS:
+        assert np.mean([kind in kinds for kinds in drawn]) > 0.07
+    patient = make_patient(PatientSpec(3, size=24, spacing_mm=10))
+    assert tuple(sorted(patient.description["ml"])) in {(), *COMBINATIONS}
+
+
+def test_hemorrhages_are_mostly_as_large_as_in_the_clinic_with_a_tail_of_small_ones():
+    for kind in KINDS:
+        ml = np.array([draw_ml(np.random.default_rng(n), kind) for n in range(400)])
+        assert 6 < np.median(ml) < 40
+        assert (ml < 8).mean() > 0.1
+        assert ml.max() > 30
+
+
+def test_a_cohort_is_the_same_whatever_its_length():
+    long, short = cohort(30, 7), cohort(4, 7)
+    assert long[:4] == short
+    assert not {spec.seed for spec in long} & {spec.seed for spec in cohort(30, 8)}
+    assert {spec.slice_mm for spec in long} <= {3.0, 4.0, 5.0, 6.0}
+    assert all(0.85 <= spec.spacing_mm <= 1.0 and spec.kinds is not None for spec in long)
+    assert {spec.slice_mm for spec in cohort(20, 7, slice_mm=(1.0, 2.0))} == {1.0, 2.0}
+    fine = cohort(5, 7, size=512, slice_mm=5, healthy=1)
+    assert all(spec.kinds == () and 0.42 < spec.spacing_mm < 0.51 for spec in fine)
+    with pytest.raises(OptionError, match="cohort"):
+        cohort(3, -1)
+
+
+def test_a_bleeding_that_breaks_in_fills_the_ventricles_on_its_side():
+    spec = PatientSpec(14, kinds=("intraparenchymal", "intraventricular"), lesion_ml=(40, 50), **SMALL)
+    patient = make_patient(spec)
+    assert {lesion["kind"] for lesion in patient.description["lesions"]} == set(spec.kinds)
+    tissue, ventricle = (of_kind(patient, kind) for kind in spec.kinds)
+    distance = ndimage.distance_transform_edt(~tissue, sampling=patient.ct.spacing[::-1])
+    assert distance[ventricle].min() < 12
 
 
 def test_the_grid_is_centred_in_lps_order_and_covers_the_head():
