@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,8 +28,11 @@ from .volumes.axial import AxialOrder
 from .volumes.dicom_headers import is_dicom
 from .volumes.dicom_slice import read_slice
 from .volumes.files import file_format
-from .volumes.headgrid import HeadGrid
+from .volumes.headgrid import Cells, HeadGrid
 from .volumes.picture import SIGNATURES, picture_grid, picture_hu, read_picture
+
+if TYPE_CHECKING:
+    import torch
 
 LEVELS = 65535  # a map's values are multiples of 1 / 65535, as a 16-bit picture holds them
 
@@ -89,7 +93,7 @@ class Slice:
             raise InputError(f"{path.name} is a volume, not a single slice; analyse it with `hemocam run`.")
         raise InputError(f"{path.name} is neither PNG, JPEG nor DICOM, or is damaged at its beginning.")
 
-    def paint(self, shown: np.ndarray, cells: object) -> np.ndarray:
+    def paint(self, shown: np.ndarray, cells: Cells) -> np.ndarray:
         """Lay a map (h, w) over the slice's own pixels: float32, shape (rows, columns) as in the file."""
         painted = self.grid.paint(shown[None], cells)
         return painted[0] if self.order is None else self.order.restore(painted)[0]
@@ -144,6 +148,7 @@ class SliceClassifier:
         self.engine = LibraryEngine(self.network)
         self.batch = 8 if self.device == "cpu" else 64
         self._target = self.manifest.class_index(self.options.target)
+        self._cells = self.engine.cells(self.options.stage, self.manifest.size) if maps else None
 
     def __call__(self, slices: Sequence[Slice]) -> list[Finding]:
         """Classify a batch of slices; :attr:`batch` of them is a step of about a second on a CPU."""
@@ -156,8 +161,7 @@ class SliceClassifier:
             logits = self.network(batch).float().cpu().numpy()
         maps = [(None, None)] * len(slices)
         if self.maps:
-            cells = self.engine.cells(self.options.stage, self.manifest.size)
-            maps = [self._map(s, raw, cells) for s, raw in zip(slices, self._raw_maps(batch), strict=True)]
+            maps = [self._map(one, raw) for one, raw in zip(slices, self._raw_maps(batch), strict=True)]
         found = []
         for one, logit, (heatmap, mask) in zip(slices, logits, maps, strict=True):
             manifest = self.manifest.for_pictures() if one.is_picture else self.manifest
@@ -166,13 +170,13 @@ class SliceClassifier:
             found.append(Finding(probability, bool(probability[self._target] >= threshold), heatmap, mask))
         return found
 
-    def _raw_maps(self, batch: object) -> np.ndarray:
+    def _raw_maps(self, batch: torch.Tensor) -> np.ndarray:
         # the library's AblationCAM depends on what else is in the batch, and no slice shall depend on another
         parts = batch.split(1 if self.options.method == "ablationcam" else len(batch))
         method, stage = self.options.method, self.options.stage
         return np.concatenate([self.engine.raw_maps(part, self._target, method, stage) for part in parts])
 
-    def _map(self, one: Slice, raw: np.ndarray, cells: object) -> tuple[np.ndarray, np.ndarray]:
+    def _map(self, one: Slice, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         shown = scale_maps(raw[None], "volume", np.ones(1, bool)).maps[0]
-        heatmap = np.rint(one.paint(shown, cells) * LEVELS) / np.float32(LEVELS)
+        heatmap = np.rint(one.paint(shown, self._cells) * LEVELS) / np.float32(LEVELS)
         return heatmap, heatmap >= self.options.threshold

@@ -30,6 +30,12 @@ def tiny_manifest(**changes) -> dict:
     content["architecture"] = {"timm": "test_efficientnet"}
     content["input"]["size"] = 128
     content["explanation"]["stage"] = 2
+    content["input"]["picture"] = {
+        "centre": 40,
+        "width": 80,
+        "fill": 0.92,
+        "calibration": {c: {"slope": 0.5, "intercept": 0.1, "threshold": 0.5} for c in content["classes"]},
+    }
     content.update(changes)
     return content
 
