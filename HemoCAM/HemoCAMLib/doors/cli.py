@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
 import sys
 from pathlib import Path
 
 from .. import __version__
 from ..cams.methods import METHODS
 from ..errors import Cancelled, HemoCAMError
-from . import classify, measure, supervise
+from . import classify, measure, score, supervise, train
 
 _DESCRIPTION = (
     "Where did a hemorrhage classifier look in a head CT, and was it right? "
@@ -69,26 +67,9 @@ def parser() -> argparse.ArgumentParser:
 
     _common(classify.add_to(commands))
     _common(measure.add_to(commands))
+    _common(score.add_to(commands))
 
-    train = commands.add_parser(
-        "train",
-        help="train a model bundle on virtual patients",
-        description="Train a model bundle on virtual patients; a run that was stopped goes on where it was.",
-    )
-    train.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the new bundle")
-    train.add_argument("--work", type=Path, required=True, metavar="DIR", help="patients, checkpoint, log")
-    train.add_argument(
-        "--blueprint", type=Path, metavar="FILE", help="model.json to take the architecture from"
-    )
-    train.add_argument("--patients", type=int, default=900)
-    train.add_argument("--validation-patients", type=int, default=100)
-    train.add_argument("--epochs", type=int, default=6)
-    train.add_argument("--seed", type=int, default=1)
-    train.add_argument(
-        "--workers", type=int, default=os.cpu_count() or 1, help="processes that make patients"
-    )
-    _common(train)
-    train.set_defaults(run=_train)
+    _common(train.add_to(commands))
     return root
 
 
@@ -149,38 +130,6 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> int:
             result = run_case(case, staging, progress)
     print(report(result, options.output))
     return 0
-
-
-def _train(options: argparse.Namespace, arguments: list[str]) -> int:
-    from ..training.loop import Recipe
-    from ..training.run import BLUEPRINT, train_bundle
-    from .terminal import TerminalProgress
-
-    recipe = Recipe(options.patients, options.validation_patients, options.epochs, seed=options.seed)
-    with TerminalProgress(options.quiet) as progress, _resumable():
-        bundle = train_bundle(
-            options.output,
-            options.work,
-            recipe,
-            options.blueprint or BLUEPRINT,
-            workers=options.workers,
-            command=f"hemocam train --patients {recipe.patients} --validation-patients "
-            f"{recipe.validation_patients} --epochs {recipe.epochs} --seed {recipe.seed}",
-            progress=progress,
-        )
-    for entry in bundle.manifest.raw["measured"]:
-        for name, value in entry["values"].items():
-            print(f"{name}: {value}")
-    print(f"Wrote {bundle.folder}")
-    return 0
-
-
-@contextlib.contextmanager
-def _resumable():
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise Cancelled("Stopped; the same command goes on where it was.") from None
 
 
 def _must_exist(path: Path | None) -> None:

@@ -61,7 +61,9 @@ def measure_model(
     bundle = Bundle.open(model or DEFAULT_MODEL)
     results = measure(cohort(patients, seed), bundle, output, Options(device=device), progress)
     progress("Writing the report", 0, 1)
-    command = f"hemocam measure --patients {patients} --seed {seed} --model {bundle.manifest.name}"
+    command = (
+        f"hemocam measure --patients {patients} --seed {seed} --model {bundle.manifest.name} --output DIR"
+    )
     on = f"{patients} new virtual patients"
     entry = write_report(results, bundle, command, output, on)
     if enter:

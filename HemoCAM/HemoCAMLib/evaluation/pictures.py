@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9")
 _INK, _DIM = "#e8e8e8", "#9a9a9a"
 MASK, TRUTH = "#ff5a36", "#39d98a"
-_SHADES = 96  # of a sheet's palette: enough for gray with three colours, and a third of the file
 
 
 @dataclass(frozen=True)
@@ -104,11 +103,15 @@ def _reliability(axes: object, below: object, slices: Slices, target: str) -> No
 
 
 def draw_sheet(
-    sections: list[tuple[str, list[Tile]]], path: Path, columns: int = 6, inches: float = 1.65
+    sections: list[tuple[str, list[Tile]]],
+    path: Path,
+    columns: int = 6,
+    inches: float = 1.65,
+    shades: int | None = None,
 ) -> None:
     """Write a PNG of tiles on black, a heading and then rows of ``columns`` tiles a section; empty ones are left out.
 
-    Outlines are of the mask (orange) and of the truth (green). The palette is cut to few colours: sheets are kept.
+    Outlines are of the mask (orange) and of the truth (green). ``shades`` cuts the palette, for files to be kept.
 
     Raises
     ------
@@ -142,7 +145,7 @@ def draw_sheet(
         top -= count * (inches + caption)
     figure.text(0.008, 0.1 / height, "outline of the mask", color=MASK, fontsize=8)
     figure.text(0.008 + 1.4 / (columns * inches), 0.1 / height, "of the bleeding", color=TRUTH, fontsize=8)
-    save(figure, path, _SHADES)
+    save(figure, path, shades)
 
 
 def _tile(axes: object, tile: Tile) -> None:
@@ -168,7 +171,9 @@ def save(figure: object, path: Path, shades: int | None = None) -> None:
     figure.savefig(drawn, format="png", facecolor=figure.get_facecolor())
     if shades:
         with Image.open(drawn) as picture:
-            few = picture.convert("RGB").quantize(shades, dither=Image.Dither.NONE)
+            few = picture.convert("RGB").quantize(
+                shades, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+            )
         drawn = io.BytesIO()
         few.save(drawn, format="png", optimize=True)
     write_bytes(drawn.getvalue(), path)

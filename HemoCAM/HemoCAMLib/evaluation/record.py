@@ -14,7 +14,8 @@ from .tables import write_bytes, write_text
 def record(folder: Path, entry: dict, pictures: dict[str, Path] | None = None) -> Manifest:
     """Write ``entry`` to the bundle's ``model.json`` and the card anew.
 
-    An entry on the same cases (``on``) gives way to the new one, so a measurement can be repeated. The weights
+    An entry on the same cases (``on``), or with a picture of the same name, gives way to the new one, so a
+    measurement can be repeated. The weights
     stay as they are.
 
     Parameters
@@ -34,7 +35,9 @@ def record(folder: Path, entry: dict, pictures: dict[str, Path] | None = None) -
         If the bundle cannot be written.
     """
     content = json.loads(json.dumps(Manifest.read(folder / "model.json").raw))
-    others = [old for old in content["measured"] if old["on"] != entry["on"]]
+    others = [
+        old for old in content["measured"] if old["on"] != entry["on"] and not _files(old) & _files(entry)
+    ]
     content["measured"] = [*others, entry]
     manifest = Manifest.of(content)
     try:
@@ -48,3 +51,7 @@ def record(folder: Path, entry: dict, pictures: dict[str, Path] | None = None) -
             f"The model in {folder} cannot be written ({error.strerror}); copy the folder and give that one."
         ) from None
     return manifest
+
+
+def _files(entry: dict) -> set[str]:
+    return {picture["file"] for picture in entry.get("pictures", ())}

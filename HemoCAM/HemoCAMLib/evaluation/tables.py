@@ -16,11 +16,11 @@ from .bootstrap import Estimate
 
 @dataclass(frozen=True)
 class Row:
-    """One line: what it is about, how many cases and patients that is, and its figures."""
+    """One line: what it is about, its figures, how many cases that is and, if it is known, of how many patients."""
 
     label: str
     estimates: tuple[Estimate, ...]
-    cases: int | None = None
+    cases: int
     patients: int | None = None
 
 
@@ -49,11 +49,11 @@ class Table:
     unit: str = "slices"
 
     def cells(self) -> tuple[list[str], list[list[str]]]:
-        """Column names and rows as text; counts only where the rows have them."""
-        counted = any(row.cases is not None for row in self.rows)
-        names = [self.group, *((self.unit, "patients") if counted else ()), *self.columns]
+        """Column names and rows as text; patients only where the rows have them."""
+        known = any(row.patients is not None for row in self.rows)
+        names = [self.group, self.unit, *(("patients",) if known else ()), *self.columns]
         rows = [
-            [row.label, *((str(row.cases), str(row.patients)) if counted else ())]
+            [row.label, str(row.cases), *((str(row.patients),) if known else ())]
             + [estimate.text() for estimate in row.estimates]
             for row in self.rows
         ]
