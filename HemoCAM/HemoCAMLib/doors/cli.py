@@ -9,7 +9,7 @@ from pathlib import Path
 from .. import __version__
 from ..cams.methods import METHODS
 from ..errors import Cancelled, HemoCAMError
-from . import classify, measure, score, supervise, train
+from . import classify, measure, phantom, score, supervise, train
 
 _DESCRIPTION = (
     "Where did a hemorrhage classifier look in a head CT, and was it right? "
@@ -66,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=_run)
 
     _common(classify.add_to(commands))
+    _common(phantom.add_to(commands))
     _common(measure.add_to(commands))
     _common(score.add_to(commands))
 
