@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import OutputError
 from ..models.bundle import Bundle
+from ..models.card import card
 from ..models.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -67,50 +68,3 @@ def write_bundle(network: torch.nn.Module, description: dict, folder: Path) -> B
         shutil.rmtree(part, ignore_errors=True)
         raise
     return Bundle.open(folder)
-
-
-def card(manifest: Manifest) -> str:
-    """The model card in Markdown, from the manifest alone."""
-    raw = manifest.raw
-    lines = [
-        f"# {manifest.name}",
-        "",
-        f"No patient has trained these weights: they were trained on {raw['training']['data']}. "
-        "Research software, not for clinical use.",
-        "",
-        f"{manifest.title}. Licence: {manifest.licence}.",
-        "",
-        "## What it takes and gives",
-        "",
-        f"- Architecture: timm `{manifest.architecture}`"
-        + (f" with {json.dumps(manifest.options)}" if manifest.options else ""),
-        f"- Input: axial slabs of about {manifest.slab_mm:g} mm, {manifest.size} x {manifest.size} pixels over "
-        f"{manifest.field_of_view_mm:g} mm, centred on the head; channels are the windows "
-        + ", ".join(f"{c:g}/{w:g}" for c, w in manifest.windows)
-        + " (centre/width in HU)",
-        f"- Output: calibrated probabilities of {', '.join(manifest.classes)}",
-        f"- Explained by default: `{manifest.target}`, {manifest.method} at stage {manifest.stage}, mask "
-        f"threshold {manifest.mask_threshold(manifest.method, manifest.stage):g}",
-        f"- Weights: `{manifest.weights_file}`, SHA-256 `{manifest.sha256}`",
-        "",
-        "## How it was trained",
-        "",
-        f"`{raw['training']['command']}`",
-        "",
-        *[f"- {k}: {v}" for k, v in raw["training"].items() if k not in ("data", "command")],
-        "",
-        "## What was measured",
-        "",
-    ]
-    for entry in raw["measured"]:
-        lines += [f"On {entry['on']} (`{entry['command']}`):", "", "| what | value |", "|---|---|"]
-        lines += [f"| {k} | {v} |" for k, v in entry["values"].items()] + [""]
-    lines += [
-        "## Limits",
-        "",
-        "The model has seen drawings of heads, not heads. It misses what the drawings do not show and answers "
-        "to what they do not explain: contrast-filled vessels, surgery, metal, motion. A map shows where the "
-        "model looked, not where blood is. Numbers on virtual patients say nothing about patients.",
-        "",
-    ]
-    return "\n".join(lines)

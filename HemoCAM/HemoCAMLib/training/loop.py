@@ -1,10 +1,9 @@
-"""The training loop: AdamW, one cycle, moving average of the weights, a checkpoint an epoch."""
+"""The training loop, on Lightning Fabric: one device, several, or several machines run the same lines."""
 
 from __future__ import annotations
 
-import csv
-import os
-from dataclasses import dataclass
+import math
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,173 +12,298 @@ import numpy as np
 from ..errors import HemoCAMError
 from ..models.bundle import build_network
 from ..models.manifest import Manifest
-from ..models.preprocess import network_input
 from ..progress import Progress, silent
-from .augment import augment
-from .samples import Samples
+from .devices import launch
+from .pool import Flow, Pool, Workshop
+from .recipe import Recipe
+from .record import draw_curves, load_checkpoint, save_checkpoint, write_log
+from .samples import Samples, columns
+from .sources import Mixed, Source
 
 if TYPE_CHECKING:
     import torch
+    from lightning_fabric import Fabric
 
+    from ..volumes.headgrid import Cells
+    from .trainee import Trainee
 
-@dataclass(frozen=True)
-class Recipe:
-    """How to train; every value enters the manifest.
+__all__ = ["Recipe", "train"]
 
-    Parameters
-    ----------
-    patients, validation_patients:
-        Virtual patients to train on, and to choose calibration and thresholds on.
-    epochs, batch, learning_rate, weight_decay, label_smoothing, ema_decay:
-        The usual.
-    seed:
-        Of patients, weights, order and augmentation.
-    """
-
-    patients: int = 900
-    validation_patients: int = 100
-    epochs: int = 6
-    batch: int = 32
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.02
-    label_smoothing: float = 0.02
-    ema_decay: float = 0.998
-    seed: int = 1
-
-
-def as_input(hu: torch.Tensor, manifest: Manifest) -> torch.Tensor:
-    """Turn HU on the network's grid, (n, size, size), into network input, by the pipeline's own definition."""
-    import torch
-
-    return torch.from_numpy(network_input(hu.numpy(), manifest)).contiguous(memory_format=torch.channels_last)
+_MOST_POSITIVE_WEIGHT = 4.0  # rare kinds: their positives count for more, within reason
 
 
 def train(
-    samples: Samples,
-    validation: Samples,
+    source: Source | Mixed,
+    validation: Samples | None,
     manifest: Manifest,
     recipe: Recipe,
     work: Path,
     progress: Progress = silent,
+    *,
+    fabric: Fabric | None = None,
+    workers: int = 0,
 ) -> torch.nn.Module:
-    """Train a network and return it with averaged weights, in evaluation mode.
+    """Train a network and return it with averaged weights, on the CPU, in evaluation mode.
 
-    A run that was killed takes up at its last whole epoch: ``work`` holds ``checkpoint.pt`` (its own, written
-    whole or not at all) and ``log.csv`` with a row an epoch.
+    A run that was killed takes up after its last whole epoch and, on a CPU, gives the same weights as one that
+    was not.
+
+    Parameters
+    ----------
+    source:
+        Patients to train on.
+    validation:
+        Slabs that score every epoch; None on processes other than the first of several.
+    manifest:
+        Architecture, input and classes.
+    recipe:
+        All numbers.
+    work:
+        A folder, made if missing, for ``checkpoint.pt``, ``log.csv`` (a row an epoch) and ``curves.png``.
+    fabric:
+        Devices and precision, launched; one device otherwise (the GPU if there is one).
+    workers:
+        Processes that make patients beside the training; 0 makes them in between.
 
     Raises
     ------
     HemoCAMError
         If the loss is no longer finite.
+    OptionError
+        If ``work`` holds a run with other options.
     """
-    import torch
-    from timm.utils import ModelEmaV3
+    fabric = fabric or launch()
+    work.mkdir(parents=True, exist_ok=True)
+    run = _Run(manifest, recipe, fabric)
+    identity = {"recipe": repr(recipe), "architecture": repr((manifest.architecture, manifest.options)),
+                "classes": repr(manifest.classes), "devices": fabric.world_size}  # fmt: skip
+    state = load_checkpoint(work, identity)
+    if state:
+        run.restore(state)
+    exam = _Exam(validation, manifest, recipe) if fabric.is_global_zero else None
+    parts = source if isinstance(source, Mixed) else Mixed(((source, 1.0),))
+    with Workshop(workers) as workshop:
+        flow = Flow(recipe.pool, recipe.first, recipe.inflow)
+        pools = [Pool(s, workshop, flow, fabric.global_rank, fabric.world_size) for s, _ in parts.parts]
+        while run.epoch < recipe.epochs and not run.stopped:
+            started = time.monotonic()
+            row = _epoch(run, parts, pools, progress)
+            if exam is not None:
+                progress(run.title("scoring"), recipe.steps_per_epoch, recipe.steps_per_epoch)
+                row |= exam.score(run.average.module, run.plan[run.epoch], fabric)
+                row |= {"seconds": round(time.monotonic() - started, 1)}
+            run.close_epoch(row)
+            if fabric.is_global_zero:
+                save_checkpoint({**run.state(), "identity": identity}, work)
+                write_log(run.rows, work)
+                draw_curves(run.rows, work)
+    if recipe.patience:
+        run.average.module.load_state_dict(run.best)
+    return run.average.module.cpu().fold()
 
-    torch.manual_seed(recipe.seed)
-    network = build_network(manifest, drop_rate=0.2, drop_path_rate=0.1).to(memory_format=torch.channels_last)
-    average = ModelEmaV3(network, decay=recipe.ema_decay, use_warmup=True)
-    decay = [p for p in network.parameters() if p.ndim > 1]
-    rest = [p for p in network.parameters() if p.ndim <= 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": decay, "weight_decay": recipe.weight_decay}, {"params": rest, "weight_decay": 0.0}],
-        lr=recipe.learning_rate,
-    )
-    steps = len(samples) // recipe.batch
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.learning_rate, total_steps=steps * recipe.epochs, pct_start=0.25
-    )
-    targets, weights = (torch.from_numpy(a) for a in samples.targets(manifest.classes))
-    # kinds are rare: weigh their positives up, so that each class's two sides pull alike, within reason
-    share = (targets * weights).sum(0) / weights.sum(0)
-    positive_weight = ((1 - share) / share.clamp_min(1e-3)).clamp(1, 6)
-    hu = torch.from_numpy(samples.hu)
 
-    first = 0
-    checkpoint = work / "checkpoint.pt"
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        schedule.load_state_dict(state["schedule"])
-        first = state["epoch"]
-    for epoch in range(first, recipe.epochs):
-        generator = torch.Generator().manual_seed(recipe.seed * 1000 + epoch)
-        torch.manual_seed(recipe.seed * 1000 + epoch)  # dropout, too, goes on alike after a kill
-        order = torch.randperm(len(samples), generator=generator)
-        network.train()
-        total = 0.0
-        for step in range(steps):
-            progress(f"Epoch {epoch + 1} of {recipe.epochs}", step, steps)
-            rows = order[step * recipe.batch : (step + 1) * recipe.batch]
-            batch = as_input(augment(hu[rows].float(), generator), manifest)
-            wanted = targets[rows] * (1 - 2 * recipe.label_smoothing) + recipe.label_smoothing
-            with torch.autocast("cpu", dtype=torch.bfloat16):
-                logits = network(batch)
-            loss = torch.nn.functional.binary_cross_entropy_with_logits(
-                logits.float(), wanted, weight=weights[rows], pos_weight=positive_weight
-            )
-            if not torch.isfinite(loss):
-                raise HemoCAMError(f"The loss is not finite in epoch {epoch + 1}; lower the learning rate.")
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
-            optimizer.step()
-            schedule.step()
-            average.update(network, step=epoch * steps + step)
-            total += float(loss.detach())
-        score = {"epoch": epoch + 1, "loss": total / steps, **aucs(average.module, validation, manifest)}
-        _log(work / "log.csv", score)
-        part = checkpoint.with_suffix(".part")
-        torch.save(
-            {
-                "network": network.state_dict(),
-                "average": average.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "schedule": schedule.state_dict(),
-                "epoch": epoch + 1,
-            },
-            part,
+class _Run:
+    """All that changes while training, to be saved and restored: weights, their average, optimiser, schedule."""
+
+    def __init__(self, manifest: Manifest, recipe: Recipe, fabric: Fabric) -> None:
+        import torch
+        from timm.utils import ModelEmaV3
+
+        from .trainee import Trainee
+
+        self.manifest, self.recipe, self.fabric = manifest, recipe, fabric
+        self.plan = recipe.plan(manifest.size)
+        columns(manifest.classes)
+        torch.manual_seed(recipe.seed)
+        network = build_network(manifest, drop_rate=recipe.drop, drop_path_rate=recipe.drop_path)
+        self.trainee: Trainee = fabric.to_device(Trainee(network, manifest, recipe.gain, recipe.drop))
+        network.to(memory_format=torch.channels_last)
+        self.average = ModelEmaV3(self.trainee, decay=recipe.ema_decay, use_warmup=True)
+        self._cells: dict[int, Cells] = {}
+        decay = [p for p in self.trainee.parameters() if p.ndim > 1]
+        rest = [p for p in self.trainee.parameters() if p.ndim <= 1]
+        optimizer = torch.optim.AdamW(
+            [{"params": decay, "weight_decay": recipe.weight_decay}, {"params": rest, "weight_decay": 0.0}],
+            lr=recipe.learning_rate,
         )
-        os.replace(part, checkpoint)  # noqa: PTH105
-    return average.module.eval()
+        if recipe.schedule == "one-cycle":
+            self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+                optimizer, recipe.learning_rate, total_steps=recipe.steps, pct_start=recipe.warmup
+            )
+        else:
+            rise = max(1, round(recipe.warmup * recipe.steps))
+
+            def factor(step: int) -> float:
+                if step < rise:
+                    return (step + 1) / rise
+                return (1 + math.cos(math.pi * (step - rise) / max(1, recipe.steps - rise))) / 2
+
+            self.schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        self.model, self.optimizer = fabric.setup(self.trainee, optimizer)
+        self.epoch, self.stopped, self.best = 0, False, {}
+        self.rows: list[dict] = []
+
+    def cells(self, size: int) -> Cells:
+        """Where the evidence's cells look in an input of ``size`` pixels."""
+        if size not in self._cells:
+            self._cells[size] = self.trainee.cells(size)
+        return self._cells[size]
+
+    def title(self, what: str = "") -> str:
+        """What the progress shows, with the time left by the epochs so far (their cost grows with the pixels)."""
+        left = ""
+        if timed := [row for row in self.rows if row.get("seconds")]:
+            cost = sum(row["seconds"] for row in timed) / sum(row["size"] ** 2 for row in timed)
+            minutes = cost * sum(px**2 for px in self.plan[self.epoch :]) / 60
+            hours = f"{minutes / 60:.1f} h" if minutes > 90 else f"{minutes:.0f} min"
+            left = f", {hours} left" if minutes >= 1 else ", less than a minute left"
+        return f"Epoch {self.epoch + 1} of {self.recipe.epochs}{', ' if what else ''}{what}{left}"
+
+    def close_epoch(self, row: dict) -> None:
+        """Count the epoch; remember the best weights and decide whether to stop, on all processes alike."""
+        self.epoch += 1
+        self.rows.append(row)
+        if self.recipe.patience and self.fabric.is_global_zero:
+            last = [r for r in self.rows if r["size"] == self.plan[-1]]  # other sizes score otherwise
+            scores = [r["score"] for r in last]
+            if not self.best or (scores and scores[-1] >= max(scores)):
+                self.best = {k: v.detach().cpu().clone() for k, v in self.average.module.state_dict().items()}
+            self.stopped = (
+                len(scores) - 1 - int(np.argmax(scores)) >= self.recipe.patience if scores else False
+            )
+        if self.fabric.world_size > 1:
+            self.stopped = bool(self.fabric.broadcast(self.stopped))
+
+    def state(self) -> dict:
+        """Everything, as tensors and plain values. Random numbers start afresh from the seed every epoch."""
+        return {
+            "trainee": self.trainee.state_dict(),
+            "average": self.average.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "best": self.best,
+            "epoch": self.epoch,
+            "stopped": self.stopped,
+            "rows": self.rows,
+        }
+
+    def restore(self, state: dict) -> None:
+        """Take up where :meth:`state` left off."""
+        self.trainee.load_state_dict(state["trainee"])
+        self.average.module.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.best, self.rows = state["best"], state["rows"]
+        self.epoch, self.stopped = state["epoch"], state["stopped"]
 
 
-def predict(network: torch.nn.Module, samples: Samples, manifest: Manifest, batch: int = 32) -> np.ndarray:
-    """Logits, float32 (n, classes), of every slab, without augmentation."""
+def _epoch(run: _Run, parts: Mixed, pools: list[Pool], progress: Progress) -> dict:
+    """Train for one epoch; return the row of its log, without the scores."""
     import torch
 
-    network.eval()
-    out = []
-    with torch.inference_mode():
-        for hu in torch.from_numpy(samples.hu).split(batch):
-            out.append(network(as_input(hu.float(), manifest)).float().numpy())
-    return np.concatenate(out)
+    recipe, fabric, size = run.recipe, run.fabric, run.plan[run.epoch]
+    seed = np.random.SeedSequence([recipe.seed, run.epoch, fabric.global_rank])
+    rng = np.random.default_rng(seed)
+    generator = torch.Generator(fabric.device).manual_seed(int(rng.integers(2**62)))
+    torch.manual_seed(int(rng.integers(2**62)))  # dropout and dropped paths
+    run.trainee.train()
+    bleeding = parts.counts(round(recipe.batch * recipe.bleeding_share))
+    clean = parts.counts(recipe.batch - sum(bleeding))
+    title = run.title()
+    losses, positive_weight = [], None
+    for step in range(recipe.steps_per_epoch):
+        progress(title, step, recipe.steps_per_epoch)
+        now = run.epoch * recipe.steps_per_epoch + step
+        changed = [pool.advance(now, lambda: progress(title, step, recipe.steps_per_epoch)) for pool in pools]  # noqa: B023
+        if any(changed) or positive_weight is None:
+            positive_weight = _positive_weight(pools, parts, recipe, run.manifest.classes).to(fabric.device)
+        drawn = [pool.draw(b, c, rng) for pool, b, c in zip(pools, bleeding, clean, strict=True) if b + c]
+        loss = _step(run, drawn, size, generator, positive_weight, now)
+        if not math.isfinite(loss[0] + loss[1]):
+            raise HemoCAMError(f"The loss is not finite in epoch {run.epoch + 1}; lower the learning rate.")
+        losses.append(loss)
+    slice_loss, evidence_loss = np.mean(losses, axis=0)
+    return {
+        "epoch": run.epoch + 1,
+        "size": size,
+        "learning_rate": run.schedule.get_last_lr()[0],
+        "slice_loss": float(slice_loss),
+        "evidence_loss": float(evidence_loss),
+    }
 
 
-def aucs(network: torch.nn.Module, samples: Samples, manifest: Manifest) -> dict[str, float]:
-    """Area under the ROC curve a class over the slabs that count for it; NaN where one side is missing."""
-    from scipy.stats import mannwhitneyu
+def _step(
+    run: _Run,
+    drawn: list[Samples],
+    size: int,
+    generator: torch.Generator,
+    positive_weight: torch.Tensor,
+    now: int,
+) -> tuple[float, float]:
+    """One step of the optimiser; returns the slice loss and the evidence loss."""
+    import torch
 
-    logits = predict(network, samples, manifest)
-    targets, weights = samples.targets(manifest.classes)
-    result = {}
-    for column, name in enumerate(manifest.classes):
-        counted = weights[:, column] > 0
-        positive = logits[counted & (targets[:, column] > 0), column]
-        negative = logits[counted & (targets[:, column] == 0), column]
-        if len(positive) and len(negative):
-            u = mannwhitneyu(positive, negative).statistic
-            result[f"auc_{name}"] = float(u / (len(positive) * len(negative)))
-        else:
-            result[f"auc_{name}"] = float("nan")
-    return result
+    from .objective import class_masks, coverage, evidence_loss, slice_loss
+    from .views import training_view
+
+    recipe, fabric, classes = run.recipe, run.fabric, run.manifest.classes
+    stacked = [
+        np.concatenate(arrays)
+        for arrays in zip(*((s.hu, s.labels, s.mapped, *s.targets(classes)) for s in drawn), strict=True)
+    ]
+    hu, labels, mapped, targets, weights = (torch.from_numpy(a).to(fabric.device) for a in stacked)
+    with torch.no_grad():
+        hu, labels = training_view(hu, labels, size, recipe.captures, generator)
+        masks = class_masks(labels, classes)
+        mapped = mapped[:, None].float()
+        # blood that was moved out of the picture cannot be asked for
+        weights = weights * (1 - targets * mapped * (masks.amax((2, 3)) == 0))
+    logits, evidence = run.model(hu)
+    first = slice_loss(logits, targets, weights, positive_weight, recipe.label_smoothing)
+    second = torch.zeros_like(first)
+    if evidence is not None and recipe.evidence:
+        covered = coverage(masks, run.cells(size), evidence.shape[-1])
+        second = evidence_loss(evidence, covered, weights * mapped)
+    run.optimizer.zero_grad()
+    fabric.backward(first + recipe.evidence * second)
+    fabric.clip_gradients(run.model, run.optimizer, max_norm=recipe.clip, error_if_nonfinite=False)
+    run.optimizer.step()
+    run.schedule.step()
+    run.average.update(run.trainee, step=now)
+    return float(first.detach()), float(second.detach())
 
 
-def _log(path: Path, row: dict[str, float]) -> None:
-    new = not path.exists()
-    with path.open("a", newline="") as stream:
-        writer = csv.DictWriter(stream, row)
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+def _positive_weight(
+    pools: list[Pool], parts: Mixed, recipe: Recipe, classes: tuple[str, ...]
+) -> torch.Tensor:
+    """Factor on each class's positives, so that its two sides pull alike, within reason."""
+    import torch
+
+    share = [s for _, s in parts.parts]
+    found = [pool.shares(recipe.bleeding_share) for pool in pools]
+    positive, known = (sum(s * f[k] for s, f in zip(share, found, strict=True)) for k in (0, 1))
+    ratio = (known - positive) / np.maximum(positive, 1e-6)
+    return torch.from_numpy(np.clip(ratio, 1.0, _MOST_POSITIVE_WEIGHT)[columns(classes)].astype(np.float32))
+
+
+class _Exam:
+    """The validation slabs, as CT and as screen captures, at each size."""
+
+    def __init__(self, validation: Samples, manifest: Manifest, recipe: Recipe) -> None:
+        from .evaluate import some
+
+        self.manifest, self.seed = manifest, recipe.seed
+        self.slabs = some(validation, recipe.validation_slices, recipe.seed)
+        self._views: dict[int, tuple[Samples, Samples]] = {}
+
+    def score(self, trainee: Trainee, size: int, fabric: Fabric) -> dict[str, float]:
+        """Ranks and peaks, as CT and as pictures, and ``score``: the mean of the target's two areas."""
+        from .evaluate import as_pictures, examine, resized
+
+        if size not in self._views:
+            self._views = {size: (resized(self.slabs, size), as_pictures(self.slabs, size, self.seed))}
+        with fabric.autocast():
+            ct, picture = (examine(trainee, view, self.manifest) for view in self._views[size])
+        key = f"auc_{self.manifest.target}"
+        score = float(np.nan_to_num(np.mean([ct[key], picture[key]])))
+        return {**ct, **{f"picture_{k}": v for k, v in picture.items()}, "score": score}

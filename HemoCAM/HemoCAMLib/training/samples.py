@@ -1,60 +1,101 @@
-"""Training samples: virtual patients brought to the network's grid, with one label a kind and slab."""
+"""Training samples: slabs on the network's grid, with what is known of each, and the cache of virtual patients."""
 
 from __future__ import annotations
 
-import concurrent.futures
-import multiprocessing
+import dataclasses
+import functools
+import hashlib
+import json
 import os
 import tempfile
+import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from ..errors import OptionError
 from ..models.manifest import Manifest
+from ..phantoms import patient as phantom
 from ..phantoms.patient import KINDS, PatientSpec, make_patient
 from ..pipeline import network_slabs
 from ..progress import Progress, silent
 
+CLASSES = ("any", *KINDS)
 # A slab counts as bleeding from this area on, and as clean below a voxel or two; in between it trains nothing.
 POSITIVE_MM2 = 30.0
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Slabs of many patients on the network's grid.
+    """Slabs of one patient or many on the network's grid.
 
     Parameters
     ----------
     hu:
-        int16, shape (n, size, size).
+        HU, int16 (float16 where it was read from a picture), shape (n, size, size).
     area_mm2:
-        Area of each kind in each slab (the mean over its slices), float32, shape (n, len(KINDS)).
+        Area of each kind in each slab (the mean over its slices), float32, shape (n, len(KINDS)); NaN where no
+        label map is known.
     labels:
-        uint8 0..len(KINDS), shape (n, size, size): the kind at each pixel, for thresholds and measurements.
-        The loss never sees it.
+        uint8 0..len(KINDS), shape (n, size, size): the kind at each pixel; 0 where no label map is known.
     patient:
-        Seed of the patient each slab comes from, shape (n,).
+        A number for the patient each slab comes from, int64, shape (n,).
+    truth:
+        1 bleeding, 0 clean, NaN unknown or too little to count, float32, shape (n, len(CLASSES)); by default
+        it follows from the areas.
     """
 
     hu: np.ndarray
     area_mm2: np.ndarray
     labels: np.ndarray
     patient: np.ndarray
+    truth: np.ndarray = None  # type: ignore[assignment]  (filled in below)
+
+    def __post_init__(self) -> None:
+        if self.truth is None:
+            area = np.concatenate([self.area_mm2.sum(1, keepdims=True), self.area_mm2], axis=1)
+            truth = np.where(area >= POSITIVE_MM2, 1, np.where(area == 0, 0, np.nan))
+            object.__setattr__(self, "truth", truth.astype(np.float32))
 
     def __len__(self) -> int:
         return len(self.hu)
 
+    @property
+    def mapped(self) -> np.ndarray:
+        """Which slabs have a label map, bool, shape (n,)."""
+        return ~np.isnan(self.area_mm2).any(axis=1)
+
     def targets(self, classes: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
         """Targets 0 or 1 and weights 0 or 1, float32, shape (n, classes): ``any`` or a kind of hemorrhage."""
-        columns = [self.area_mm2.sum(1) if c == "any" else self.area_mm2[:, KINDS.index(c)] for c in classes]
-        area = np.stack(columns, axis=1)
-        positive = area >= POSITIVE_MM2
-        return positive.astype(np.float32), (positive | (area == 0)).astype(np.float32)
+        truth = self.truth[:, columns(classes)]
+        known = ~np.isnan(truth)
+        return np.where(known, truth, 0).astype(np.float32), known.astype(np.float32)
+
+    def rows(self, chosen: np.ndarray) -> Samples:
+        """The slabs that ``chosen`` (indices or bools) selects."""
+        return Samples(*(getattr(self, field.name)[chosen] for field in dataclasses.fields(self)))
 
 
-def sample_patient(spec: PatientSpec, manifest: Manifest) -> dict[str, np.ndarray]:
-    """Make one patient and bring it to the network's grid: the arrays of :class:`Samples`."""
+def columns(classes: tuple[str, ...]) -> list[int]:
+    """Column of each class in :attr:`Samples.truth`; raise :class:`OptionError` for one that has no labels."""
+    unknown = [name for name in classes if name not in CLASSES]
+    if unknown:
+        raise OptionError(
+            f"There are no labels for the class {unknown[0]!r}; train with classes of {', '.join(CLASSES)}."
+        )
+    return [CLASSES.index(name) for name in classes]
+
+
+def join(parts: Sequence[Samples]) -> Samples:
+    """All slabs of several samples, in order."""
+    fields = [field.name for field in dataclasses.fields(Samples)]
+    return Samples(*(np.concatenate([getattr(p, name) for p in parts]) for name in fields))
+
+
+def sample_patient(spec: PatientSpec, manifest: Manifest) -> Samples:
+    """Make one virtual patient and bring it to the network's grid."""
     patient = make_patient(spec)
     axial, order, slabs, grid, hu = network_slabs(patient.ct, manifest)
     labels = order.view(patient.labels.array)
@@ -67,82 +108,74 @@ def sample_patient(spec: PatientSpec, manifest: Manifest) -> dict[str, np.ndarra
         shares = np.stack([(own == k + 1).mean(axis=0, dtype=np.float32) for k in range(len(KINDS))])
         shares = grid.sample_values(shares)
         masks.append(np.where(shares.max(0) >= 0.5, shares.argmax(0) + 1, 0))
-    return {
-        "hu": np.round(hu).clip(-1024, 3071).astype(np.int16),
-        "area_mm2": np.array(areas, np.float32),
-        "labels": np.array(masks, np.uint8),
-        "patient": np.full(len(hu), spec.seed, np.int64),
-    }
+    return Samples(
+        np.round(hu).clip(-1024, 3071).astype(np.int16),
+        np.array(areas, np.float32),
+        np.array(masks, np.uint8),
+        np.full(len(hu), spec.seed, np.int64),
+    )
 
 
-def _make_file(spec: PatientSpec, manifest: Manifest, path: Path) -> None:
-    arrays = sample_patient(spec, manifest)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+def cache_file(spec: PatientSpec, manifest: Manifest, cache: Path) -> Path:
+    """Where a virtual patient is kept: named by all that it depends on, the generator's source included."""
+    depends = [
+        dataclasses.asdict(spec),
+        [manifest.size, manifest.field_of_view_mm, manifest.slab_mm],
+        _generator(),
+    ]
+    digest = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
+    return cache / f"patient-{spec.seed}-{digest[:12]}.npz"
+
+
+@functools.cache
+def _generator() -> str:
+    """SHA-256 of the generator's source files."""
+    files = sorted(Path(phantom.__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+
+
+def cached_patient(spec: PatientSpec, manifest: Manifest, cache: Path) -> Samples:
+    """Load a virtual patient from ``cache``; make it and put it there if it is missing or damaged."""
+    path = cache_file(spec, manifest, cache)
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return Samples(**{name: stored[name] for name in ("hu", "area_mm2", "labels", "patient")})
+    except FileNotFoundError:
+        pass
+    except (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError):
+        path.unlink(missing_ok=True)  # another program's file, or a disk that lied
+    samples = sample_patient(spec, manifest)
+    handle, name = tempfile.mkstemp(dir=cache, suffix=".part")
     with os.fdopen(handle, "wb") as stream:
-        np.savez_compressed(stream, **arrays)
+        np.savez_compressed(
+            stream,
+            hu=samples.hu,
+            area_mm2=samples.area_mm2,
+            labels=samples.labels,
+            patient=samples.patient,
+        )
     Path(name).replace(path)  # a killed run leaves no half-written patient
+    return samples
 
 
 def prepare(
-    specs: list[PatientSpec], manifest: Manifest, cache: Path, workers: int = 2, progress: Progress = silent
+    specs: Sequence[PatientSpec],
+    manifest: Manifest,
+    cache: Path,
+    workers: int = 1,
+    progress: Progress = silent,
 ) -> Samples:
-    """Make every patient once, in ``cache``, and load them all; a second call takes up where one was killed."""
-    cache.mkdir(parents=True, exist_ok=True)
-    paths = [cache / f"patient-{spec.seed}.npz" for spec in specs]
-    todo = [(s, p) for s, p in zip(specs, paths, strict=True) if not p.exists()]
-    if todo:
-        # spawn, not fork: torch and its threads may already be loaded
-        context = multiprocessing.get_context("spawn")
-        with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
-            jobs = [pool.submit(_make_file, spec, manifest, path) for spec, path in todo]
-            try:
-                for done, job in enumerate(concurrent.futures.as_completed(jobs)):
-                    job.result()
-                    progress("Making virtual patients", done + 1, len(todo))
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
-    return _load(paths, manifest.size)
+    """Make every patient once, in ``cache``, and load them all; a second call takes up where one was killed.
 
-
-def _load(paths: list[Path], size: int) -> Samples:
-    """Fill arrays of the final size, so that the patients are in memory once."""
-    counts = []
-    for path in paths:
-        with np.load(path, allow_pickle=False) as stored:
-            counts.append(len(stored["patient"]))
-    total = sum(counts)
-    arrays = {
-        "hu": np.empty((total, size, size), np.int16),
-        "area_mm2": np.empty((total, len(KINDS)), np.float32),
-        "labels": np.empty((total, size, size), np.uint8),
-        "patient": np.empty(total, np.int64),
-    }
-    start = 0
-    for path, count in zip(paths, counts, strict=True):
-        with np.load(path, allow_pickle=False) as stored:
-            for name, array in arrays.items():
-                array[start : start + count] = stored[name]
-        start += count
-    return Samples(**arrays)
-
-
-def training_specs(count: int, seed: int, manifest: Manifest) -> list[PatientSpec]:
-    """Specify ``count`` patients: a third healthy, the others with one kind of bleeding or two.
-
-    Slice thickness and pixel size vary as scanners do.
+    ``workers``: processes that make them; 0 makes them in this one.
     """
-    specs = []
-    for n in range(count):
-        rng = np.random.default_rng([seed, n])
-        number = int(rng.choice([0, 1, 2], p=[0.34, 0.46, 0.20]))
-        specs.append(
-            PatientSpec(
-                seed=seed * 1_000_000 + n,
-                kinds=tuple(str(k) for k in rng.choice(KINDS, number, replace=False)),
-                size=256,
-                spacing_mm=float(rng.uniform(0.85, 1.0)),
-                slice_mm=float(rng.choice([4.0, 5.0, 5.0, 6.0])) * manifest.slab_mm / 5.0,
-            )
-        )
-    return specs
+    from .pool import Workshop
+
+    cache.mkdir(parents=True, exist_ok=True)
+    made = []
+    with Workshop(workers) as workshop:
+        jobs = [functools.partial(cached_patient, spec, manifest, cache) for spec in specs]
+        for samples in workshop.stream(jobs):
+            made.append(samples)
+            progress("Making virtual patients", len(made), len(specs))
+    return join(made)

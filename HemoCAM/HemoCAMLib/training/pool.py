@@ -1,0 +1,204 @@
+"""Patients in memory while training: made in the background, entering and leaving at fixed steps.
+
+Which patients can be drawn at a step depends on the step's number alone, never on how fast they were made: the
+loop waits for one that is late. So a run that was killed and goes on, or runs beside another, gives the same.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import InputError
+from .samples import Samples, join
+from .sources import Job, Source
+
+
+class Workshop:
+    """Background processes that run jobs; with ``workers=0``, this process runs them when they are wanted.
+
+    They are spawned, not forked, for torch and its threads are loaded already: a script that trains needs
+    ``if __name__ == "__main__":`` around it.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self._executor = None
+        if workers > 0:
+            self._executor = concurrent.futures.ProcessPoolExecutor(
+                workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker
+            )
+
+    def __enter__(self) -> Workshop:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._executor is not None:
+            self._executor.shutdown(cancel_futures=True)
+
+    @property
+    def ahead(self) -> int:
+        """How many jobs to hand in before their turn, so that no worker waits."""
+        return 2 * self.workers
+
+    def submit(self, job: Job) -> concurrent.futures.Future:
+        """Start a job; its future's ``result()`` is the patient's samples."""
+        if self._executor is not None:
+            return self._executor.submit(job)
+        future: concurrent.futures.Future = concurrent.futures.Future()
+        future.set_result(job())
+        return future
+
+    def stream(self, jobs: Iterable[Job]) -> Iterator[Samples]:
+        """Results of ``jobs`` in their order, some of them ahead of their turn."""
+        running: deque[concurrent.futures.Future] = deque()
+        for job in jobs:
+            running.append(self.submit(job))
+            if len(running) > self.ahead:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
+
+
+def _start_worker() -> None:
+    """Keep to one core, leave Ctrl-C to the parent, and end with it even if it is killed."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@dataclass(frozen=True)
+class Flow:
+    """When patients enter and leave.
+
+    Parameters
+    ----------
+    capacity:
+        Patients in memory at most; about 6 MB each at 256 pixels.
+    first:
+        Patients that the first step waits for.
+    inflow:
+        Patients that enter a step after that: all of the source if it fits, else round and round, each new one
+        for the one that has been there longest.
+    """
+
+    capacity: int
+    first: int
+    inflow: float
+
+    def window(self, step: int, available: int) -> range:
+        """Places in the stream of the patients that can be drawn at ``step``, of ``available`` in the source."""
+        head = self.first + int(self.inflow * step)
+        if available <= self.capacity:
+            head = min(head, available)
+        return range(max(0, head - self.capacity), head)
+
+
+class Pool:
+    """The patients of one source that can be drawn now.
+
+    Parameters
+    ----------
+    source, workshop, flow:
+        Where patients come from, who makes them, and when they enter.
+    rank, ranks:
+        Of several processes that train together each takes every ``ranks``-th patient.
+    """
+
+    def __init__(self, source: Source, workshop: Workshop, flow: Flow, rank: int = 0, ranks: int = 1) -> None:
+        self.source, self.workshop, self.flow = source, workshop, flow
+        self._own = range(rank, len(source), ranks)
+        if not self._own:
+            raise InputError(
+                f"{len(source)} patients are too few to train on {ranks} devices; give each at least one."
+            )
+        self._held: dict[int, Samples] = {}
+        self._coming: dict[int, concurrent.futures.Future] = {}
+        self._rows = [np.zeros((0, 2), np.int64)] * 2  # (place, row) of slabs that bleed, and of clean ones
+        self._truth = [np.zeros((0, 1), np.float32)] * 2
+
+    def advance(self, step: int, waiting: Callable[[], None] = lambda: None) -> bool:
+        """Hold exactly the patients of ``step``; call ``waiting`` twice a second while one is late.
+
+        Returns whether anything changed.
+        """
+        window = self.flow.window(step, len(self._own))
+        left = [place for place in self._held if place not in window]
+        new = [place for place in window if place not in self._held]
+        for place in left:
+            del self._held[place]
+            if len(self._own) > self.flow.capacity:
+                self.source.discard(self._patient(place))
+        for place in new:
+            self._order(place)
+        for place in new:
+            future = self._coming.pop(place)
+            while True:
+                with contextlib.suppress(concurrent.futures.TimeoutError):
+                    self._held[place] = future.result(timeout=0.5)
+                    break
+                waiting()
+        end = window.stop + self.workshop.ahead
+        for place in range(window.stop, min(end, len(self._own)) if self._all_fit else end):
+            self._order(place)
+        if left or new:
+            self._index()
+        return bool(left or new)
+
+    @property
+    def _all_fit(self) -> bool:
+        return len(self._own) <= self.flow.capacity
+
+    def _patient(self, place: int) -> int:
+        return self._own[place % len(self._own)]
+
+    def _order(self, place: int) -> None:
+        if place not in self._coming:
+            self._coming[place] = self.workshop.submit(self.source.job(self._patient(place)))
+
+    def _index(self) -> None:
+        """List the slabs that bleed and those that are clean."""
+        for side, value in enumerate((1, 0)):
+            rows, truth = [], []
+            for place, samples in self._held.items():
+                found = np.flatnonzero(samples.truth[:, 0] == value)
+                rows.append(np.stack([np.full_like(found, place), found], axis=1))
+                truth.append(samples.truth[found])
+            self._rows[side], self._truth[side] = np.concatenate(rows), np.concatenate(truth)
+
+    def draw(self, bleeding: int, clean: int, rng: np.random.Generator) -> Samples:
+        """Draw slabs at random, with replacement; where one sort is missing the other makes up for it."""
+        counts = [bleeding, clean]
+        empty = [not len(rows) for rows in self._rows]
+        if all(empty):
+            raise InputError("No slice here is known to bleed or to be clean; check the labels.")
+        if any(empty):
+            counts = [0 if none else bleeding + clean for none in empty]
+        chosen = [
+            rows[rng.integers(len(rows), size=n)] for rows, n in zip(self._rows, counts, strict=True) if n
+        ]
+        return join([self._held[place].rows(slice(row, row + 1)) for place, row in np.concatenate(chosen)])
+
+    def shares(self, bleeding_share: float) -> tuple[np.ndarray, np.ndarray]:
+        """Expected share of a batch's slabs that are positive a class of CLASSES, and that are known."""
+        parts = (bleeding_share, 1 - bleeding_share)
+        sides = [(p, t) for p, t in zip(parts, self._truth, strict=True) if len(t)]
+        positive = sum(part * (truth == 1).mean(0) for part, truth in sides)
+        known = sum(part * (~np.isnan(truth)).mean(0) for part, truth in sides)
+        return np.asarray(positive), np.asarray(known)

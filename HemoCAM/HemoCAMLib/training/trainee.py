@@ -1,0 +1,105 @@
+"""The network as it is trained: HU in, logits and the evidence of every cell out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from ..cams.methods import stage_modules
+from ..cams.receptive import stage_cells
+from ..models.manifest import Manifest
+
+if TYPE_CHECKING:
+    from ..volumes.headgrid import Cells
+
+
+class Trainee(nn.Module):
+    """A timm classifier with its window channels before it and, where its head allows, its evidence laid open.
+
+    Where the head is a global average and one linear layer, the logit of class k is
+
+        z_k = b_k + sum over cells of M_k,    M_k(cell) = w_k . f(cell) / cells,
+
+    with f the final feature map. M is the evidence: what each cell adds to the logit. It is HiResCAM of that
+    feature map, cell by cell (Draelos and Carin, "Use HiResCAM instead of Grad-CAM for faithful explanations
+    of convolutional neural networks", 2020, section on CAM-like architectures).
+
+    Parameters
+    ----------
+    network:
+        A timm classifier with fresh weights.
+    manifest:
+        Windows, means and standard deviations of its channels.
+    gain:
+        The linear layer is trained as gain * w, w starting ``gain`` times smaller: the same function at first,
+        but its evidence moves ``gain`` times as fast under an optimiser that takes steps of a fixed size. M is
+        a sum's share, hundreds of times smaller than what one step moves otherwise. :meth:`fold` takes the gain
+        back into the weight.
+    drop:
+        Dropout on the averaged features, while training.
+    """
+
+    def __init__(self, network: nn.Module, manifest: Manifest, gain: float = 64.0, drop: float = 0.2) -> None:
+        super().__init__()
+        self.network = network
+        self.drop = drop
+        self.explains = _is_linear_on_average(network, manifest)
+        self.gain = gain if self.explains else 1.0
+        low, width = zip(*((c - w / 2, w) for c, w in manifest.windows), strict=True)
+        for name, values in (("low", low), ("width", width), ("mean", manifest.mean), ("std", manifest.std)):
+            self.register_buffer(f"window_{name}", torch.tensor(values).view(1, -1, 1, 1), persistent=False)
+        if self.explains:
+            with torch.no_grad():
+                network.get_classifier().weight /= self.gain
+
+    def channels(self, hu: torch.Tensor) -> torch.Tensor:
+        """HU (n, h, w) to the network's input, as :func:`~..models.preprocess.network_input` does."""
+        shown = ((hu[:, None] - self.window_low) / self.window_width).clamp(0, 1)
+        x = (shown - self.window_mean) / self.window_std
+        return x.contiguous(memory_format=torch.channels_last)
+
+    def forward(self, hu: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return logits (n, classes) and evidence (n, classes, rows, columns) or None; both float32."""
+        x = self.channels(hu)
+        if not self.explains:
+            return self.network(x).float(), None
+        features = self.network.forward_features(x)
+        with torch.autocast(features.device.type, enabled=False):
+            features = features.float()
+            head = self.network.get_classifier()
+            weight = self.gain * head.weight
+            evidence = torch.einsum("nchw,kc->nkhw", features, weight) / features[0, 0].numel()
+            averaged = nn.functional.dropout(features.mean((2, 3)), self.drop, self.training)
+            return nn.functional.linear(averaged, weight, head.bias), evidence
+
+    def cells(self, size: int) -> Cells:
+        """Where the evidence's cells look in an input of ``size`` pixels."""
+        return stage_cells(self.network, len(stage_modules(self.network)), size)
+
+    def fold(self) -> nn.Module:
+        """Take the gain into the weight and return the plain network, in evaluation mode; ends the training."""
+        if self.explains:
+            with torch.no_grad():
+                self.network.get_classifier().weight *= self.gain
+            self.gain = 1.0
+        return self.network.eval()
+
+
+@torch.no_grad()
+def _is_linear_on_average(network: nn.Module, manifest: Manifest) -> bool:
+    """Whether the logits are a linear layer of the mean feature: tried out rather than read off the types."""
+    head = network.get_classifier() if hasattr(network, "get_classifier") else None
+    if not isinstance(head, nn.Linear) or not hasattr(network, "forward_features"):
+        return False
+    was_training = network.training
+    network.eval()
+    try:
+        x = torch.rand(2, len(manifest.windows), 64, 64, generator=torch.Generator().manual_seed(0))
+        features = network.forward_features(x)
+        if features.ndim != 4 or features.shape[1] != head.in_features:
+            return False
+        return torch.allclose(head(features.mean((2, 3))), network(x), rtol=1e-4, atol=1e-5)
+    finally:
+        network.train(was_training)
