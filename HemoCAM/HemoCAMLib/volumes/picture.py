@@ -146,41 +146,51 @@ def skull_box(gray: np.ndarray) -> tuple[slice, slice]:
     """
     block = -(-max(gray.shape) // _COARSE)
     small = _shrunk(gray, block)
-    whole = tuple(slice(0, n) for n in gray.shape)
     dark, light = np.percentile(small, [2, 99])
-    if light - dark < 0.1:
-        return whole
-    level = (small - dark) / (light - dark)
+    level = (small - dark) / max(float(light - dark), 0.1)
+    head = _head(level)
+    if head is None:
+        return tuple(slice(0, n) for n in gray.shape)
+    bones = _bones(level, head)
+    box = []
+    for axis, (own, count) in enumerate(zip(_box(head), gray.shape, strict=True)):
+        start = min((bone[axis].start for bone in bones), default=own.stop)
+        stop = max((bone[axis].stop for bone in bones), default=own.start)
+        scalp = _SCALP * (own.stop - own.start)
+        start = start if start - own.start <= scalp else own.start
+        stop = stop if own.stop - stop <= scalp else own.stop
+        box.append(slice(start * block, min(stop * block, count)))
+    return tuple(box)
+
+
+def _head(level: np.ndarray) -> np.ndarray | None:
+    """The largest piece that is not black, filled, without what is thinner than five pixels; None if it is small."""
     body = ndimage.binary_opening(ndimage.binary_fill_holes(level > _BODY), iterations=2)
     pieces, count = ndimage.label(body)
-    if not count:
-        return whole
-    areas = np.bincount(pieces.ravel())[1:]
-    if areas.max() < _LEAST_HEAD * small.size:
-        return whole
-    head = pieces == 1 + int(np.argmax(areas))
-    bone = ndimage.binary_dilation(head, iterations=2) & (level >= _BONE)
-    pieces, count = ndimage.label(
-        ndimage.binary_closing(np.pad(bone, 2), iterations=2)[2:-2, 2:-2], np.ones((3, 3))
-    )
-    found = ndimage.find_objects(pieces)
-    large = [
-        box
-        for number, box in enumerate(found, start=1)
-        if ndimage.binary_fill_holes(pieces[box] == number).sum() >= _PIECE * areas.max()
-    ]
-    box = []
-    for axis, own in enumerate(ndimage.find_objects(head.astype(int))[0]):
-        scalp = _SCALP * (own.stop - own.start)
-        start = min((b[axis].start for b in large), default=own.stop)
-        stop = max((b[axis].stop for b in large), default=own.start)
-        box.append(
-            slice(
-                start if start - own.start <= scalp else own.start,
-                stop if own.stop - stop <= scalp else own.stop,
-            )
-        )
-    return tuple(slice(b.start * block, min(b.stop * block, n)) for b, n in zip(box, gray.shape, strict=True))
+    areas = np.bincount(pieces.ravel(), minlength=2)[1:]
+    if not count or areas.max() < _LEAST_HEAD * level.size:
+        return None
+    return pieces == 1 + int(np.argmax(areas))
+
+
+def _bones(level: np.ndarray, head: np.ndarray) -> list[tuple[slice, slice]]:
+    """Boxes of the larger white pieces that belong to the head, thin walls around the orbits included."""
+    white = level >= _BONE
+    inside = white & ndimage.binary_dilation(head, iterations=2)
+    # sutures and gaps are closed within the head only, or letters beside it would be joined to it
+    white |= ndimage.binary_closing(np.pad(inside, 2), iterations=2)[2:-2, 2:-2]
+    pieces, _ = ndimage.label(white, np.ones((3, 3)))
+    boxes, least = ndimage.find_objects(pieces), _PIECE * head.sum()
+    kept = []
+    for number in np.unique(pieces[inside]):
+        piece = pieces[boxes[number - 1]] == number
+        if piece.size >= least and ndimage.binary_fill_holes(piece).sum() >= least:
+            kept.append(boxes[number - 1])
+    return kept
+
+
+def _box(mask: np.ndarray) -> tuple[slice, slice]:
+    return ndimage.find_objects(mask.astype(np.uint8))[0]
 
 
 def _shrunk(gray: np.ndarray, block: int) -> np.ndarray:

@@ -18,7 +18,7 @@ from HemoCAMLib.doors.inputs import find_slices
 from HemoCAMLib.doors.supervise import give_names
 from HemoCAMLib.errors import InputError, ModelError, OutputError
 from HemoCAMLib.models.manifest import Manifest
-from HemoCAMLib.models.preprocess import network_input
+from HemoCAMLib.models.preprocess import network_input, window
 from HemoCAMLib.phantoms.patient import PatientSpec, make_patient
 from HemoCAMLib.pipeline import Options, analyse
 from HemoCAMLib.slices import Slice, SliceClassifier
@@ -100,6 +100,19 @@ def test_letters_bars_and_headrest_do_not_move_the_head(head, seed):
     for found, middle, radius in zip(box, centre, radii, strict=True):
         assert found.start == pytest.approx(middle + 35 - radius, abs=0.03 * 2 * max(radii) + 2)
         assert found.stop == pytest.approx(middle + 35 + radius, abs=0.03 * 2 * max(radii) + 2)
+
+
+@pytest.mark.parametrize(("centre", "width"), [(40, 80), (30, 60), (40, 180)])
+def test_the_skull_is_found_in_any_window(scan, centre, width):
+    """Slices of a virtual patient from the orbits up: the box of what is shown white is the box of bone."""
+    for hu in scan.array[8:-3]:
+        box = skull_box(window(hu, centre, width))
+        bone = hu > 250
+        for axis, found in enumerate(box):
+            there = np.flatnonzero(bone.sum(1 - axis) >= 2)
+            assert found.start == pytest.approx(there[0], abs=5) and found.stop == pytest.approx(
+                there[-1], abs=6
+            )
 
 
 def test_without_a_head_the_whole_picture_counts():
