@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from .frame import Frame
+from .frame import Frame, Window
 from .noise import SampledNoise, SmoothField
-from .shapes import blend, chain, ellipsoid, fill, sheet, within
-from .skull import FORAMEN, sigmoid
+from .shapes import at_least, at_most, bell, blend, chain, ellipsoid, exp, fill, sheet, sigmoid, within
+from .skull import FORAMEN
+from .tissues import draw_hu
 
 # Centre lines of the left lateral ventricle, (x, y, z, radius) in mm, for a ventricle of middle size.
 VENTRICLE_BODY = [
@@ -29,19 +32,21 @@ VENTRICLE_TEMPORAL = [
 ]
 
 
-def tentorium_height(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def tentorium_height(x: Tensor, y: Tensor) -> Tensor:
     """Height in mm of the tentorium, a tent over the cerebellum, at (x, y)."""
-    return 7 - 34 * (1 - np.exp(np.abs(x) * np.float32(-1 / 36))) - 0.33 * np.maximum(y - 28, 0)
+    return 7 - 34 * (1 - exp(torch.abs(x) * (-1 / 36))) - 0.33 * at_least(y - 28, 0)
 
 
 class Brain:
     """One person's brain; ``rng`` draws age, densities and the shape of the convolutions."""
 
-    def __init__(self, rng: np.random.Generator) -> None:
+    def __init__(self, rng: np.random.Generator, without: tuple[str, ...] = ()) -> None:
         self.atrophy = float(rng.beta(1.2, 1.6))
-        self.grey_hu = rng.uniform(36, 42)
+        if "atrophy" in without:
+            self.atrophy = 0.3
+        self.grey_hu = draw_hu(rng, "grey matter")
         self.white_hu = self.grey_hu - rng.uniform(5.5, 11)
-        self.fluid_hu = rng.uniform(2, 14)
+        self.fluid_hu = draw_hu(rng, "cerebrospinal fluid")
         a = self.atrophy
         self.sulcus_mm = 0.25 + 1.15 * a**1.3 * rng.uniform(0.6, 1.3) + rng.uniform(0, 0.4)
         self.sulcus_depth = rng.uniform(10, 18) + 6 * a
@@ -63,103 +68,101 @@ class Brain:
         self.patchy = SmoothField.draw(rng, 20)
         self.pallor_mm = rng.uniform(2, 14) * (rng.random() < 0.2 + 0.5 * a)
         self.pallor_hu = rng.uniform(3, 10)
+        if "scars" in without:
+            self.pallor_mm = 0.0
+        if "asymmetry" in without:
+            self.asymmetry = 0.0
 
-    def paint(
-        self, frame: Frame, depth: np.ndarray, edge: np.ndarray, hu: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def paint(self, frame: Frame, depth: Tensor, edge: Tensor, hu: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Fill the cavity, in place; return the shares (0..1) of cavity, subarachnoid fluid and ventricle."""
         cavity = fill(depth, edge)
         hindbrain = self._hindbrain(frame)
         sulci, ribbon = self._cortex(frame, depth, hindbrain)
         white = fill(ribbon, 2.2)
-        if frame.z.min() < 32 and frame.z.max() > -25:
+        if frame.low < 32 and frame.high > -25:
             self._deep_nuclei(frame, white)
         tissue = self.grey_hu + (self.white_hu - self.grey_hu) * white
-        tissue += frame.field(self.shade) * np.float32(self.shade_hu)
-        tissue += frame.field(self.texture) * np.float32(self.texture_hu)
-        fluid = np.maximum(sulci, self._cisterns(frame, depth))
+        tissue += frame.field(self.shade) * self.shade_hu
+        tissue += frame.field(self.texture) * self.texture_hu
+        fluid = at_least(sulci, self._cisterns(frame, depth))
         ventricle = self._ventricles(frame, tissue)
         fluid = fluid * (1 - ventricle)
-        blend(tissue, np.float32(self.fluid_hu), np.maximum(fluid, ventricle))
+        blend(tissue, self.fluid_hu, at_least(fluid, ventricle))
         blend(hu, tissue, cavity)
         return cavity, fluid * cavity, ventricle * cavity
 
-    def _hindbrain(self, frame: Frame) -> np.ndarray:
+    def _hindbrain(self, frame: Frame) -> Tensor:
         """Share of a voxel's surroundings that is cerebellum or brain stem."""
-        if frame.z.min() > 12:
-            return np.zeros((1, 1, 1), np.float32)
-        side = np.abs(frame.x)
-        behind = sigmoid((frame.y - np.maximum(2 + 0.46 * side, 20 - side)) / 1.5)
+        if frame.low > 12:
+            return torch.zeros((1, 1, 1), device=frame.device)
+        side = torch.abs(frame.x)
+        behind = sigmoid((frame.y - at_least(2 + 0.46 * side, 20 - side)) / 1.5)
         below = sigmoid((tentorium_height(frame.x, frame.y) - frame.z) / 0.8) * behind
         stem = fill(self._stem(frame.x, frame.y, frame.z), 3.0)
-        return np.maximum(below, stem)
+        return at_least(below, stem)
 
     @staticmethod
-    def _stem(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
+    def _stem(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
         """Signed distance to midbrain, pons and medulla, a tube that bulges at the pons."""
-        pons = np.exp(-(((z + 29) / 10) ** 2))
+        pons = bell((z + 29) / 10)
         top, broad = sigmoid((-6 - z) / 1.5), sigmoid((z + 22) / 2)
         wide, long = 8 + 9 * pons + 7 * broad, 8 + 6 * pons + 3 * broad
-        middle = 9 + 0.25 * np.maximum(-z - 25, 0)
-        rho = np.sqrt((x / wide) ** 2 + ((y - middle) / long) ** 2)
-        notch = 4.5 * np.exp(-((x / 4) ** 2)) * sigmoid((middle - 5 - y) / 2) * broad
+        middle = 9 + 0.25 * at_least(-z - 25, 0)
+        rho = torch.sqrt((x / wide) ** 2 + ((y - middle) / long) ** 2)
+        notch = 4.5 * bell(x / 4) * sigmoid((middle - 5 - y) / 2) * broad
         return (1 - rho) * long - 20 * (1 - top) - notch
 
-    def _cortex(
-        self, frame: Frame, depth: np.ndarray, hindbrain: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _cortex(self, frame: Frame, depth: Tensor, hindbrain: Tensor) -> tuple[Tensor, Tensor]:
         """Share of sulcal fluid, and the distance in mm inside the white matter (negative: grey)."""
-        sulci = np.zeros(frame.shape, np.float32)
-        hind = np.broadcast_to(hindbrain, frame.shape)
-        ribbon = np.minimum(depth - 4.0, 8.0)
+        sulci = frame.zeros()
+        hind = torch.broadcast_to(hindbrain, frame.shape)
+        ribbon = at_most(depth - 4.0, 8.0)
         patch = frame.field(self.patchy)
         here = (depth > -1.5) & (depth < 32) & (hind < 0.9)
         d = depth[here]
         x, y, z = frame.x[here], frame.y[here], frame.z[here]
-        stretch = 0.35 + 0.65 / np.maximum(1 - d * np.float32(1 / 75), 0.3)
-        gap = np.abs(self.convolutions.at(z * stretch, y * stretch, x * stretch)) * np.float32(self.spacing)
-        over = np.maximum(d - np.float32(self.sulcus_depth) * (1 + 0.25 * patch[here]), 0)
-        half = np.float32(self.sulcus_mm) * (1 + 0.35 * patch[here]) * (1 - 0.45 * sigmoid((-8 - z) / 4))
+        stretch = 0.35 + 0.65 / at_least(1 - d * (1 / 75), 0.3)
+        gap = torch.abs(self.convolutions.at(z * stretch, y * stretch, x * stretch)) * self.spacing
+        over = at_least(d - self.sulcus_depth * (1 + 0.25 * patch[here]), 0)
+        half = self.sulcus_mm * (1 + 0.35 * patch[here]) * (1 - 0.45 * sigmoid((-8 - z) / 4))
         blur = frame.edge + 0.35 * frame.step
-        sulci[here] = sheet(gap, np.maximum(half - 0.15 * over, 0), blur) * (1 - hind[here])
-        ribbon[here] = np.minimum(ribbon[here], gap + 0.6 * over - half - 2.2)
+        sulci[here] = sheet(gap, at_least(half - 0.15 * over, 0), blur) * (1 - hind[here])
+        ribbon[here] = at_most(ribbon[here], gap + 0.6 * over - half - 2.2)
         if self.rim_mm > 0.1:
-            front = 1 + 0.5 * np.clip(-frame.y * np.float32(1 / 80), -1, 1)
-            rim = np.float32(self.rim_mm) * np.clip(front + 0.4 * patch, 0, 2) - depth
-            sulci = np.maximum(sulci, fill(rim, frame.edge) * (1 - 0.6 * hind))
+            front = 1 + 0.5 * torch.clip(-frame.y * (1 / 80), -1, 1)
+            rim = self.rim_mm * torch.clip(front + 0.4 * patch, 0, 2) - depth
+            sulci = at_least(sulci, fill(rim, frame.edge) * (1 - 0.6 * hind))
         self._medial(frame, sulci, ribbon, hind)
-        if frame.z.min() < 12:
-            leaf = np.abs(frame.field(self.folia))
-            trace = (
-                fill(np.float32(0.02 + 0.12 * self.atrophy) - leaf * 0.5, 0.4) * (hind > 0.5) * (depth < 22)
-            )
-            sulci = np.maximum(sulci, 0.55 * trace * (self._stem(frame.x, frame.y, frame.z) < -2))
+        if frame.low < 12:
+            leaf = torch.abs(frame.field(self.folia))
+            trace = fill((0.02 + 0.12 * self.atrophy) - leaf * 0.5, 0.4) * (hind > 0.5) * (depth < 22)
+            sulci = at_least(sulci, 0.55 * trace * (self._stem(frame.x, frame.y, frame.z) < -2))
             ribbon = ribbon + (2.5 * (leaf - 0.8) - ribbon) * hind * (depth < 25)
         return sulci, ribbon
 
-    def _medial(self, frame: Frame, sulci: np.ndarray, ribbon: np.ndarray, hind: np.ndarray) -> None:
+    def _medial(self, frame: Frame, sulci: Tensor, ribbon: Tensor, hind: Tensor) -> None:
         """The fissure between the hemispheres, with its own convolutions, except where the callosum joins."""
         window = frame.window(((-24, 24), (-95, 95), (-30, 85)))
         if window is None:
             return
         x, y, z = frame.at(window)
-        side = np.abs(x + frame.field(self.wobble, window) * 0.5)
-        join = np.sqrt(((y + 6) / 44) ** 2 + ((z - 2) / 25) ** 2)
+        side = torch.abs(x + frame.field(self.wobble, window) * 0.5)
+        join = torch.sqrt(((y + 6) / 44) ** 2 + ((z - 2) / 25) ** 2)
         apart = (join - 1) * 24
-        apart = np.where(y > 30, np.minimum(apart, 3 * (z - tentorium_height(x, y))), apart)
-        width = np.float32(0.25 + 1.7 * self.atrophy**1.3) + 0.35 * frame.field(self.patchy, window)
-        gap = np.abs(frame.field(self.medial, window)) * np.float32(4.0)
-        over = np.maximum(side - np.float32(0.7 * self.sulcus_depth), 0)
+        apart = torch.where(y > 30, at_most(apart, 3 * (z - tentorium_height(x, y))), apart)
+        width = (0.25 + 1.7 * self.atrophy**1.3) + 0.35 * frame.field(self.patchy, window)
+        gap = torch.abs(frame.field(self.medial, window)) * 4.0
+        over = at_least(side - (0.7 * self.sulcus_depth), 0)
         blur = frame.edge + 0.35 * frame.step
-        fold = sheet(gap, np.maximum(np.float32(0.8 * self.sulcus_mm) - 0.25 * over, 0), blur)
-        cleft = np.maximum(sheet(side, np.maximum(width, 0), frame.edge), fold)
+        fold = sheet(gap, at_least((0.8 * self.sulcus_mm) - 0.25 * over, 0), blur)
+        cleft = at_least(sheet(side, at_least(width, 0), frame.edge), fold)
         share = cleft * fill(apart, 2.0) * (1 - hind[window])
-        np.maximum(sulci[window], share, out=sulci[window])
-        grey = np.minimum(side - width - 3.2, gap + 0.8 * over - 2.4)
+        sulci[window].clamp_(min=share)
+        grey = at_most(side - width - 3.2, gap + 0.8 * over - 2.4)
         part = ribbon[window]
-        np.minimum(part, np.maximum(grey, 2 - apart), out=part)
+        part.clamp_(max=at_least(grey, 2 - apart))
 
-    def _deep_nuclei(self, frame: Frame, white: np.ndarray) -> None:
+    def _deep_nuclei(self, frame: Frame, white: Tensor) -> None:
         for side in (-1, 1):
             window = frame.window(((side * 24 - 24, side * 24 + 24), (-52, 22), (-14, 26)))
             if window is None:
@@ -176,10 +179,10 @@ class Brain:
             insula = within(side * x, 36.5, 40.0, 1.5) * within(y, -34, 12, 4) * within(z, -9, 18, 4)
             part *= 1 - insula
 
-    def _cisterns(self, frame: Frame, depth: np.ndarray) -> np.ndarray:
-        fluid = np.zeros(frame.shape, np.float32)
+    def _cisterns(self, frame: Frame, depth: Tensor) -> Tensor:
+        fluid = frame.zeros()
         edge = frame.edge + 0.35 * frame.step
-        size = np.float32(self.cistern)
+        size = self.cistern
         for side, own in ((-1, 1 - self.asymmetry), (1, 1 + self.asymmetry)):
             window = frame.window(((side * 38 - 38, side * 38 + 38), (-44, 24), (-24, 26)))
             if window is None:
@@ -187,37 +190,37 @@ class Brain:
             x, y, z = frame.at(window)
             s = side * x
             rough = frame.field(self.wobble, window)
-            half = size * np.float32(own) * (0.25 + 1.7 * self.atrophy) * (1 + 0.5 * rough)
+            half = size * own * (0.25 + 1.7 * self.atrophy) * (1 + 0.5 * rough)
             bent = 41 - 0.009 * (y + 12) ** 2 - 0.012 * (z - 4) ** 2 + 1.8 * rough
-            insula = sheet(np.abs(s - bent), np.maximum(half, 0), edge)
+            insula = sheet(torch.abs(s - bent), at_least(half, 0), edge)
             insula *= within(y, -36, 14, 3) * within(z, -10, 20, 3)
-            cleft = sheet(np.abs(z - 0.34 * (y + 14) - 1.5 * rough) * 0.8, np.maximum(0.9 * half, 0), edge)
+            cleft = sheet(torch.abs(z - 0.34 * (y + 14) - 1.5 * rough) * 0.8, at_least(0.9 * half, 0), edge)
             cleft *= fill(s - bent, 2) * within(y, -38, 22, 3)
             line = [(8, -16, -19, 1.6 * size), (24, -22, -15, 1.2 * size), (41, -34, -10, 1.8 * size)]
             stem = fill(chain(s, y, z, line), edge)
-            share = np.maximum(np.maximum(insula, cleft), stem)
-            np.maximum(fluid[window], share, out=fluid[window])
+            share = at_least(at_least(insula, cleft), stem)
+            fluid[window].clamp_(min=share)
         window = frame.window(((-36, 36), (-40, 44), (-62, 10)))
         if window is not None:
             x, y, z = frame.at(window)
-            turn = np.arctan2(y + 16, x)
-            star = (12.5 + 3.0 * np.cos(5 * turn + 1.57)) * np.sqrt(size)
-            star = np.minimum(star - np.hypot(x, (y + 16) * 1.1), 7 - np.abs(z + 19))
+            turn = torch.atan2(y + 16, x)
+            star = (12.5 + 3.0 * torch.cos(5 * turn + 1.57)) * size**0.5
+            star = at_most(star - torch.hypot(x, (y + 16) * 1.1), 7 - torch.abs(z + 19))
             ring = self._stem_ring(frame, window, size)
             back = ellipsoid(x, y, z, (0, 24, -4), (11 * size, 4 * size, 5 * size))
-            share = np.maximum(fill(np.maximum(star, back), edge), ring)
-            np.maximum(fluid[window], share, out=fluid[window])
+            share = at_least(fill(at_least(star, back), edge), ring)
+            fluid[window].clamp_(min=share)
         window = frame.window(((-34, 34), (8, 72), (-75, -34)))
         if window is not None:
             x, y, z = frame.at(window)
             magna = ellipsoid(x, y, z, (0, 44, -57), (20 * size, 16 * size, 7 * size))
-            canal = np.minimum(7 - np.abs(z + 58) * 0.3, 15 - np.hypot(x, y - FORAMEN[1]))
-            cord = np.hypot(x, y - 19) - 7.5
-            share = fill(np.maximum(magna, np.minimum(canal, cord)), edge)
-            np.maximum(fluid[window], share, out=fluid[window])
+            canal = at_most(7 - torch.abs(z + 58) * 0.3, 15 - torch.hypot(x, y - FORAMEN[1]))
+            cord = torch.hypot(x, y - 19) - 7.5
+            share = fill(at_least(magna, at_most(canal, cord)), edge)
+            fluid[window].clamp_(min=share)
         return fluid
 
-    def _stem_ring(self, frame: Frame, window: tuple[slice, slice, slice], size: float) -> np.ndarray:
+    def _stem_ring(self, frame: Frame, window: Window, size: float) -> Tensor:
         """Ambient, interpeduncular and prepontine cisterns: a shell around the brain stem."""
         x, y, z = frame.at(window)
         outside = -self._stem(x, y, z) + 0.9 * frame.field(self.wobble, window)
@@ -227,12 +230,12 @@ class Brain:
             + 2.5 * sigmoid((2 - y) / 3) * sigmoid((-16 - z) / 3)
             - 0.8 * sigmoid((y - 14) / 3)
         )
-        half = 0.5 * np.maximum(thick, 0)
+        half = 0.5 * at_least(thick, 0)
         edge = frame.edge + 0.35 * frame.step
-        return sheet(np.abs(outside - half), half, edge) * within(z, -60, -3, 3)
+        return sheet(torch.abs(outside - half), half, edge) * within(z, -60, -3, 3)
 
-    def _ventricles(self, frame: Frame, tissue: np.ndarray) -> np.ndarray:
-        share = np.zeros(frame.shape, np.float32)
+    def _ventricles(self, frame: Frame, tissue: Tensor) -> Tensor:
+        share = frame.zeros()
         edge = frame.edge + 0.4 * frame.step
         for side, own in ((-1, 1 + self.asymmetry), (1, 1 - self.asymmetry)):
             size = self.ventricle * own
@@ -249,14 +252,14 @@ class Brain:
                     continue
                 x, y, z = frame.at(window)
                 s = side * x
-                solid = chain(s, y, z, tube) + frame.field(self.wobble, window) * np.float32(0.7)
-                solid = np.minimum(solid, s - np.float32(self.septum_mm))
+                solid = chain(s, y, z, tube) + frame.field(self.wobble, window) * 0.7
+                solid = at_most(solid, s - self.septum_mm)
                 if self.pallor_mm:
-                    pale = np.exp(-np.maximum(-solid, 0) / np.float32(self.pallor_mm))
+                    pale = exp(-at_least(-solid, 0) / self.pallor_mm)
                     part = tissue[window]
-                    part -= np.float32(self.pallor_hu) * pale * (s > 3)
+                    part -= self.pallor_hu * pale * (s > 3)
                 part = share[window]
-                np.maximum(part, fill(solid, edge), out=part)
+                part.clamp_(min=fill(solid, edge))
         third = 1.0 + 2.4 * max(self.ventricle - 0.6, 0)
         for centre, radii in (
             ((0, -4, 1), (third, 14, 11)),
@@ -265,5 +268,5 @@ class Brain:
             window = frame.window(tuple((c - r - 3, c + r + 3) for c, r in zip(centre, radii, strict=True)))
             if window is not None:
                 part = share[window]
-                np.maximum(part, fill(ellipsoid(*frame.at(window), centre, radii), edge), out=part)
+                part.clamp_(min=fill(ellipsoid(*frame.at(window), centre, radii), edge))
         return share

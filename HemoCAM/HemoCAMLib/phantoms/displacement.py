@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import numpy as np
-from scipy import ndimage
+import torch
+from torch import Tensor
 
+from .shapes import at_least, sample
 from .skull import DOWN, HALF_LENGTH, HALF_WIDTH, UP
 
 
-def _pull(layers: list[np.ndarray], shift_mm: list[np.ndarray], spacing_mm: tuple[float, ...]) -> None:
+def _pull(layers: list[Tensor], shift_mm: list[Tensor], spacing_mm: tuple[float, ...]) -> None:
     """Replace each layer, in place, by itself ``shift_mm`` (z, y, x) further back, linearly interpolated."""
-    grid = np.meshgrid(*(np.arange(n, dtype=np.float32) for n in layers[0].shape), indexing="ij", sparse=True)
-    sources = np.stack(
-        [g - s / np.float32(mm) for g, s, mm in zip(grid, shift_mm, spacing_mm, strict=True)],
-        dtype=np.float32,
-    )
-    for layer in layers:
-        layer[...] = ndimage.map_coordinates(layer, sources, order=1, mode="nearest")
+    sources = []
+    for axis, (shift, mm) in enumerate(zip(shift_mm, spacing_mm, strict=True)):
+        index = torch.arange(shift.shape[axis], dtype=torch.float32, device=shift.device)
+        shape = [1, 1, 1]
+        shape[axis] = -1
+        sources.append(index.view(shape) - shift / mm)
+    for layer, moved in zip(layers, sample(torch.stack(layers), tuple(sources)), strict=True):
+        layer.copy_(moved)
 
 
 def push_from_point(
-    layers: list[np.ndarray],
-    offset: tuple[np.ndarray, np.ndarray, np.ndarray],
+    layers: list[Tensor],
+    offset: tuple[Tensor, Tensor, Tensor],
     radius: float,
     strength: float,
-    depth: np.ndarray,
+    depth: Tensor,
     spacing_mm: tuple[float, ...],
 ) -> None:
     """Push ``layers`` away from a ball that grew at a point, in place.
@@ -48,19 +50,19 @@ def push_from_point(
     plane. It decays like 1 / r, slower than in an infinite space (1 / r^2), as the skull closes the far side.
     """
     square = sum(o * o for o in offset)
-    rho = np.sqrt(square) + np.float32(1e-3)
-    back = rho - np.sqrt(np.maximum(square - np.float32(strength * radius**2), 0))
-    fade = np.clip(1 - square * np.float32(1 / (3.2 * radius) ** 2), 0, 1) ** 2
-    back *= fade * np.clip(depth * np.float32(1 / 14), 0, 1) / rho
+    rho = torch.sqrt(square) + 1e-3
+    back = rho - torch.sqrt(at_least(square - strength * radius**2, 0))
+    fade = torch.clip(1 - square * (1 / (3.2 * radius) ** 2), 0, 1) ** 2
+    back *= fade * torch.clip(depth * (1 / 14), 0, 1) / rho
     x, y, z = offset
     _pull(layers, [z * back, y * back, x * back], spacing_mm)
 
 
 def push_from_skull(
-    layers: list[np.ndarray],
-    place: tuple[np.ndarray, np.ndarray, np.ndarray],
-    depth: np.ndarray,
-    thickness: np.ndarray,
+    layers: list[Tensor],
+    place: tuple[Tensor, Tensor, Tensor],
+    depth: Tensor,
+    thickness: Tensor,
     reach: float,
     spacing_mm: tuple[float, ...],
 ) -> None:
@@ -69,11 +71,13 @@ def push_from_skull(
     ``place`` holds head coordinates (x, y, z); what was at depth d lies at ``thickness + d * (1 - thickness /
     reach)``, so that nothing moves ``reach`` mm below the table.
     """
-    thickness = np.minimum(thickness, 0.7 * reach)
-    was = np.maximum((depth - thickness) * reach / (reach - thickness), np.float32(1.5 * spacing_mm[2]))
-    shift = np.where((depth > 0) & (depth < reach), np.maximum(depth - was, 0), 0)
+    thickness = thickness.clamp(max=0.7 * reach)
     x, y, z = place
-    u, v, w = x * np.float32(HALF_WIDTH**-2), y * np.float32(HALF_LENGTH**-2), z.copy()
-    w *= np.where(w > 0, np.float32(UP**-2), np.float32(DOWN**-2))
-    shift /= np.sqrt(u * u + v * v + w * w) + np.float32(1e-6)
+    u, v = x * HALF_WIDTH**-2, y * HALF_LENGTH**-2
+    w = z * torch.where(z > 0, UP**-2, DOWN**-2)
+    steep = torch.sqrt(u * u + v * v + w * w) + 1e-6
+    # nothing comes from where the bone's soft edge reaches, which is thicker where slices cut it obliquely
+    wall = 1.5 * spacing_mm[2] + 1.5 * spacing_mm[0] * w.abs() / steep
+    was = at_least((depth - thickness) * reach / (reach - thickness), wall)
+    shift = torch.where((depth > 0) & (depth < reach), at_least(depth - was, 0), 0) / steep
     _pull(layers, [-w * shift, -v * shift, -u * shift], spacing_mm)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from .frame import Frame
 from .noise import SmoothField
-from .shapes import Point, blend, chain, ellipsoid, fill
+from .shapes import Point, at_most, blend, chain, ellipsoid, fill
 
 AIR = -1000.0
 
@@ -41,15 +43,15 @@ class Face:
         self.cell_field = SmoothField.draw(rng, 3.6)
         self.fluid = [bool(rng.random() < 0.1) for _ in range(2)]
 
-    def paint(self, frame: Frame, hu: np.ndarray) -> None:
+    def paint(self, frame: Frame, hu: Tensor) -> None:
         """Paint in place, over bone and soft tissue and under the brain's cavity."""
-        if frame.z.min() < -28:
+        if frame.low < -28:
             self._bones(frame, hu)
         self._cells(frame, hu)
-        if frame.z.min() < -10:
+        if frame.low < -10:
             self._orbits(frame, hu)
 
-    def _bones(self, frame: Frame, hu: np.ndarray) -> None:
+    def _bones(self, frame: Frame, hu: Tensor) -> None:
         for line, side in [(b, s) for b in BONES_PAIRED for s in (-1, 1)] + [(b, 1) for b in BONES_MIDLINE]:
             points = np.array(line) * (side, 1, 1, 1)
             low, high = points.min(0)[:3] - 8, points.max(0)[:3] + 8
@@ -58,10 +60,10 @@ class Face:
                 continue
             solid = chain(*frame.at(window), [tuple(p) for p in points.tolist()])
             part = hu[window]
-            marrow = 0.35 + 0.65 * np.clip(1.5 - 0.4 * solid, 0, 1)
-            blend(part, np.float32(0.8 * self.bone_hu) * marrow, fill(solid, frame.edge) * (part > -400))
+            marrow = 0.35 + 0.65 * torch.clip(1.5 - 0.4 * solid, 0, 1)
+            blend(part, (0.8 * self.bone_hu) * marrow, fill(solid, frame.edge) * (part > -400))
 
-    def _cells(self, frame: Frame, hu: np.ndarray) -> None:
+    def _cells(self, frame: Frame, hu: Tensor) -> None:
         """Sinuses, nose, throat, mastoid cells and ear canals, with bone around them; some full of fluid."""
         for side, size, full in zip((-1, 1), self.frontal_sinus, self.fluid, strict=True):
             sphenoid = (8 * self.sphenoid, 11 * self.sphenoid, 9)
@@ -90,7 +92,7 @@ class Face:
     def _pocket(
         self,
         frame: Frame,
-        hu: np.ndarray,
+        hu: Tensor,
         centre: Point,
         radii: Point,
         cells: float,
@@ -107,12 +109,12 @@ class Face:
         texture = frame.field(self.cell_field, window)
         solid += texture * 0.8
         part = hu[window]
-        inside = np.where(part > -500, fill(solid + wall, frame.edge), 0)
-        blend(part, np.float32(0.55 * self.bone_hu), inside)
-        septa = np.abs(texture) - np.float32(0.3 * cells)
-        blend(part, np.float32(content), np.minimum(fill(solid, frame.edge), fill(septa * 2.5, frame.edge)))
+        inside = torch.where(part > -500, fill(solid + wall, frame.edge), 0)
+        blend(part, (0.55 * self.bone_hu), inside)
+        septa = torch.abs(texture) - (0.3 * cells)
+        blend(part, content, at_most(fill(solid, frame.edge), fill(septa * 2.5, frame.edge)))
 
-    def _orbits(self, frame: Frame, hu: np.ndarray) -> None:
+    def _orbits(self, frame: Frame, hu: Tensor) -> None:
         for side in (-1, 1):
             window = frame.window(((side * 31 - 24, side * 31 + 24), (-104, -36), (-62, -14)))
             if window is None:
@@ -121,16 +123,16 @@ class Face:
             part = hu[window]
             turn = -side * 0.35
             cone = ellipsoid(x, y, z, (side * 29, -68, -37), (18, 30, 17 + 0.5 * self.roof), turn)
-            blend(part, np.float32(0.6 * self.bone_hu), fill(cone + 2.2, frame.edge) * (part > -300))
-            blend(part, np.float32(self.fat_hu), fill(cone, frame.edge) * (part > -700))
+            blend(part, (0.6 * self.bone_hu), fill(cone + 2.2, frame.edge) * (part > -300))
+            blend(part, self.fat_hu, fill(cone, frame.edge) * (part > -700))
             apex = (side * 16, -40, -34)
             for end in ((20, -78, -37), (43, -78, -37), (32, -78, -50), (32, -76, -26)):
                 rectus = chain(x, y, z, [(*apex, 1.2), (side * end[0], *end[1:], 1.7)])
-                blend(part, np.float32(self.muscle_hu), fill(rectus, frame.edge))
+                blend(part, self.muscle_hu, fill(rectus, frame.edge))
             nerve = chain(x, y, z, [(*apex, 1.8), (side * 30, -74, -38, 1.8)])
-            blend(part, np.float32(35), fill(nerve, frame.edge))
+            blend(part, 35, fill(nerve, frame.edge))
             globe = ellipsoid(x, y, z, (side * 32, -84, -38), (12.2, 12.2, 12.2))
-            blend(part, np.float32(45), fill(globe + 0.6, frame.edge))
-            blend(part, np.float32(12), fill(globe - 0.7, frame.edge))
+            blend(part, 45, fill(globe + 0.6, frame.edge))
+            blend(part, 12, fill(globe - 0.7, frame.edge))
             lens = ellipsoid(x, y, z, (side * 32, -92.5, -38), (4.5, 2.2, 4.5))
-            blend(part, np.float32(75), fill(lens, frame.edge))
+            blend(part, 75, fill(lens, frame.edge))

@@ -8,11 +8,15 @@ y = 8 (posterior). Structures are placed in this frame for an average adult; a h
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from .noise import SmoothField
 
+Window = tuple[slice, slice, slice]
 Box = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
 
 
@@ -50,6 +54,28 @@ class Warp:
         return cls(tuple(SmoothField.draw(rng, pitch) for _ in range(3)), size_mm)
 
 
+@dataclass(frozen=True)
+class Placement:
+    """How the grid lies in the head: the head's ``pose``, its ``scale`` (x, y, z), its shape and a gantry's tilt.
+
+    ``skew`` moves the head's sides against each other (x by ``skew * y``); ``drift`` moves slices to the back by
+    ``drift * z``, as in a tilted gantry.
+    """
+
+    pose: Pose
+    scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    warp: Warp | None = None
+    skew: float = 0.0
+    drift: float = 0.0
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """Linear map, shape (3, 3), from the grid's (x, y, z) to the head's, before offset and warp."""
+        skew = np.array([[1, self.skew, 0], [0, 1, 0], [0, 0, 1]])
+        drift = np.array([[1, 0, 0], [0, 1, self.drift], [0, 0, 1]])
+        return skew @ np.diag(1 / np.asarray(self.scale)) @ self.pose.rotation @ drift
+
+
 class Frame:
     """A block of sub-slices and the head coordinates of its voxels.
 
@@ -57,14 +83,12 @@ class Frame:
     ----------
     z_mm, y_mm, x_mm:
         Scanner positions of the voxel centres, in mm.
-    pose:
-        Of the head in the scanner.
-    scale:
-        Size of the head relative to the average, along (x, y, z).
-    warp:
-        Deformation of the head, or None.
+    place:
+        Of the grid in the head.
     pixel_mm, step_mm:
         Distance of neighbouring voxels in the plane and between sub-slices; they set how soft edges are.
+    device:
+        Where all of it is computed.
 
     Attributes
     ----------
@@ -77,45 +101,67 @@ class Frame:
         z_mm: np.ndarray,
         y_mm: np.ndarray,
         x_mm: np.ndarray,
-        pose: Pose,
-        scale: tuple[float, float, float],
-        warp: Warp | None,
+        place: Placement,
         pixel_mm: float,
         step_mm: float,
+        device: torch.device | str = "cpu",
     ) -> None:
         self.z_mm, self.y_mm, self.x_mm = z_mm, y_mm, x_mm
         self.shape = (len(z_mm), len(y_mm), len(x_mm))
         self.edge = float(max(pixel_mm, 0.8))
         self.pixel, self.step = float(pixel_mm), float(step_mm)
-        self._cache: dict[tuple[int, float], np.ndarray] = {}
-        self._matrix = np.diag(1 / np.asarray(scale)) @ pose.rotation
+        self.device = torch.device(device)
+        self._cache: dict[tuple, object] = {}
+        warp = place.warp
+        self._matrix = place.matrix
         self._inverse = np.linalg.inv(self._matrix)
-        self._shift = self._matrix @ np.asarray(pose.offset)
+        self._shift = self._matrix @ np.asarray(place.pose.offset)
         self._reach = 2.6 * warp.size_mm + 1.5 * self.edge if warp else 1.5 * self.edge
         axes = []
         for row, shift in zip(self._matrix, self._shift, strict=True):
-            along = [(r * p).astype(np.float32) for r, p in zip(row, (x_mm, y_mm, z_mm), strict=True)]
-            along[2] = along[2] - np.float32(shift)
+            along = [
+                torch.from_numpy((r * p - s).astype(np.float32)).to(self.device)
+                for r, p, s in zip(row, (x_mm, y_mm, z_mm), (0, 0, shift), strict=True)
+            ]
             axes.append(along[2][:, None, None] + (along[1][:, None] + along[0][None, :])[None])
         if warp:
             for axis, field in zip(axes, warp.fields, strict=True):
-                axis += self.field(field) * np.float32(warp.size_mm)
+                axis.add_(self.field(field), alpha=warp.size_mm)
         self.x, self.y, self.z = axes
 
-    def field(self, field: SmoothField, window: tuple[slice, slice, slice] | None = None) -> np.ndarray:
+    def zeros(self) -> Tensor:
+        """Return an empty layer."""
+        return torch.zeros(self.shape, device=self.device)
+
+    @cached_property
+    def low(self) -> float:
+        """Lowest z of the block."""
+        return float(self.z.min())
+
+    @cached_property
+    def high(self) -> float:
+        """Highest z of the block."""
+        return float(self.z.max())
+
+    def field(self, field: SmoothField, window: Window | None = None) -> Tensor:
         """Values of a random field on the block, or on a window of it."""
         k, j, i = window or (slice(None),) * 3
-        z = field.weights(0, self.z_mm[k])
-        return field.through(z, self._weights(field, 1)[j], self._weights(field, 2)[i])
+        z = torch.from_numpy(field.weights(0, self.z_mm[k])).to(self.device)
+        key = "coefficients", id(field)
+        if key not in self._cache:
+            # the field is kept with its copy, or another field could get its id
+            self._cache[key] = field, torch.from_numpy(field.coefficients).to(self.device)
+        return field.through(z, self._weights(field, 1)[j], self._weights(field, 2)[i], self._cache[key][1])
 
-    def _weights(self, field: SmoothField, axis: int) -> np.ndarray:
+    def _weights(self, field: SmoothField, axis: int) -> Tensor:
         """Spline weights of all rows (axis 1) or columns (axis 2), computed once for all fields of a pitch."""
         key = axis, field.pitch[axis]
         if key not in self._cache:
-            self._cache[key] = field.weights(axis, self.y_mm if axis == 1 else self.x_mm)
+            weights = field.weights(axis, self.y_mm if axis == 1 else self.x_mm)
+            self._cache[key] = torch.from_numpy(weights).to(self.device)
         return self._cache[key]
 
-    def window(self, box: Box) -> tuple[slice, slice, slice] | None:
+    def window(self, box: Box) -> Window | None:
         """Index window (k, j, i) that holds a box ((x0, x1), (y0, y1), (z0, z1)) of the head, or None."""
         low, high = np.array(box).T
         middle = self._inverse @ ((low + high) / 2 + self._shift)
@@ -129,14 +175,14 @@ class Frame:
             window.append(slice(first, last))
         return tuple(window)
 
-    def at(self, window: tuple[slice, slice, slice]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def at(self, window: Window) -> tuple[Tensor, Tensor, Tensor]:
         """Head coordinates (x, y, z) of a window."""
         return self.x[window], self.y[window], self.z[window]
 
     def part(self, block: slice) -> Frame:
         """Return the sub-slices ``block`` as a frame of their own, sharing memory."""
         frame = object.__new__(Frame)
-        frame.__dict__.update(self.__dict__)
+        frame.__dict__.update((k, v) for k, v in self.__dict__.items() if k not in ("low", "high"))
         frame.z_mm = self.z_mm[block]
         frame.x, frame.y, frame.z = self.x[block], self.y[block], self.z[block]
         frame.shape = frame.x.shape

@@ -6,11 +6,14 @@ Many of these are as bright as blood (venous sinuses, contrast, calcium). They a
 from __future__ import annotations
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from .brain import tentorium_height
 from .frame import Frame
 from .noise import SmoothField
-from .shapes import Point, blend, chain, ellipsoid, fill, sheet
+from .shapes import Point, at_least, blend, chain, ellipsoid, exp, fill, sheet
+from .tissues import draw_hu
 
 # Centre lines (x, y, z, radius) in mm of vessels; those off the midline exist on both sides.
 ARTERIES_PAIRED = [
@@ -25,13 +28,20 @@ VEINS_MIDLINE = [[(1.5, -8, 14, 0.9), (0, 18, 11, 1.2), (0, 30, 9, 2.0), (0, 55,
 
 
 class Incidentals:
-    """Dura, vessels, calcifications and old hypodensities of one person, drawn from ``rng``."""
+    """Dura, vessels, calcifications and old hypodensities of one person.
 
-    def __init__(self, rng: np.random.Generator) -> None:
-        self.contrast = bool(rng.random() < 0.12)
-        self.vessel_hu = rng.uniform(110, 280) if self.contrast else rng.uniform(36, 52)
-        self.sinus_hu = rng.uniform(110, 260) if self.contrast else rng.uniform(44, 68)
-        self.dura_hu = rng.uniform(70, 110) if self.contrast else rng.uniform(42, 64)
+    ``rng`` draws them; ``dense`` what is as dense as blood without contrast: thrombosed or thick-blooded sinuses
+    and arteries, and the dura of anaemic and old people.
+    """
+
+    def __init__(
+        self, rng: np.random.Generator, dense: np.random.Generator, without: tuple[str, ...] = ()
+    ) -> None:
+        self.contrast = bool(rng.random() < 0.12) and "contrast" not in without
+        medium = " with contrast" if self.contrast else ""
+        self.vessel_hu = draw_hu(rng, "artery" + medium)
+        self.sinus_hu = draw_hu(rng, "sinus" + medium)
+        self.dura_hu = draw_hu(rng, "dura" + medium)
         self.dura_mm = rng.uniform(0.5, 1.1)
         self.sagittal_mm = rng.uniform(3.0, 5.5)
         self.transverse_mm = rng.uniform(1.2, 4.5, 2)
@@ -60,6 +70,28 @@ class Incidentals:
                 rng.uniform(0.9, 1.6),
                 rng.uniform(120, 500),
             )
+
+        self.dense_artery = None
+        self._draw_dense(dense, without)
+        if "calcium" in without:
+            self.calcium, self.tumour = [], None
+        if "scars" in without:
+            self.scars, self.hygroma = [], None
+        if "surgery" in without:
+            self.drain = None
+
+    def _draw_dense(self, rng: np.random.Generator, without: tuple[str, ...]) -> None:
+        picks = rng.random(3)
+        values = [draw_hu(rng, tissue) for tissue in ("dense sinus", "dense artery", "dense dura")]
+        side, mm = int(rng.choice([-1, 1])), rng.uniform(0.9, 1.6)
+        if self.contrast or "dense_vessels" in without:
+            return
+        if picks[0] < 0.07:
+            self.sinus_hu = values[0]
+        if picks[1] < 0.04:
+            self.dense_artery = (side, values[1])
+        if picks[2] < 0.12:
+            self.dura_hu, self.dura_mm = values[2], mm
 
     @staticmethod
     def _draw_calcium(rng: np.random.Generator) -> list[tuple[Point, Point, float]]:
@@ -99,20 +131,18 @@ class Incidentals:
                 )
         return scars
 
-    def paint(
-        self, frame: Frame, depth: np.ndarray, cavity: np.ndarray, fluid: np.ndarray, hu: np.ndarray
-    ) -> np.ndarray:
+    def paint(self, frame: Frame, depth: Tensor, cavity: Tensor, fluid: Tensor, hu: Tensor) -> Tensor:
         """Paint in place; return the share (0..1) of dura and sinus, where blood cannot go."""
-        dura = np.zeros(frame.shape, np.float32)
+        dura = frame.zeros()
         self._scars(frame, cavity, hu)
         if self.hygroma:
             self._hygroma(frame, depth, cavity, hu)
         self._vessels(frame, cavity, hu)
         if self.contrast:
             veins = fill(frame.field(self.veins) - 1.5, 0.6) * (fluid > 0.4)
-            blend(hu, np.float32(self.vessel_hu * 0.6), 0.8 * veins)
-            rind = np.exp(-np.abs(depth - 0.5)) * cavity
-            hu += np.float32(0.25 * self.dura_hu) * rind
+            blend(hu, (self.vessel_hu * 0.6), 0.8 * veins)
+            rind = exp(-torch.abs(depth - 0.5)) * cavity
+            hu += (0.25 * self.dura_hu) * rind
         self._falx(frame, depth, cavity, hu, dura)
         self._tentorium(frame, depth, cavity, hu, dura)
         self._sinuses(frame, depth, cavity, hu, dura)
@@ -124,10 +154,10 @@ class Incidentals:
                 continue
             solid = ellipsoid(*frame.at(window), centre, radii) + 0.8 * frame.field(self.rough, window)
             part = hu[window]
-            blend(part, np.float32(value), fill(solid, frame.edge) * cavity[window])
+            blend(part, value, fill(solid, frame.edge) * cavity[window])
         return dura
 
-    def _scars(self, frame: Frame, cavity: np.ndarray, hu: np.ndarray) -> None:
+    def _scars(self, frame: Frame, cavity: Tensor, hu: Tensor) -> None:
         for centre, radii, turn, loss in self.scars:
             reach = max(radii) * 1.5 + 3
             window = frame.window(tuple((c - reach, c + reach) for c in centre))
@@ -137,25 +167,23 @@ class Incidentals:
             solid = solid + 0.3 * min(radii) * frame.field(self.rough, window)
             part = hu[window]
             share = fill(solid, 3.0) * cavity[window] * (part < 60)
-            part -= np.minimum(np.float32(loss), np.maximum(part - 6, 0)) * share
+            part -= (part - 6).clamp(0, loss) * share
 
-    def _hygroma(self, frame: Frame, depth: np.ndarray, cavity: np.ndarray, hu: np.ndarray) -> None:
+    def _hygroma(self, frame: Frame, depth: Tensor, cavity: Tensor, hu: Tensor) -> None:
         """An old collection of fluid on the brain: the shape of a subdural hemorrhage, not its density."""
         centre, width, thick, value = self.hygroma
         window = frame.window(tuple((c - width, c + width) for c in centre))
         if window is None:
             return
         place = frame.at(window)
-        far = sum((a - np.float32(c)) ** 2 for a, c in zip(place, centre, strict=True)) / np.float32(width**2)
+        far = sum((a - float(c)) ** 2 for a, c in zip(place, centre, strict=True)) / (width**2)
         profile = (
-            np.float32(thick)
-            * np.clip(1 - far, 0, 1)
-            * np.clip(place[0] * np.float32(np.sign(centre[0]) / 3), 0, 1)
+            thick * torch.clip(1 - far, 0, 1) * torch.clip(place[0] * float(np.sign(centre[0]) / 3), 0, 1)
         )
         share = fill(profile - depth[window], frame.edge) * (profile > 0.3) * cavity[window]
-        blend(hu[window], np.float32(value), share)
+        blend(hu[window], value, share)
 
-    def _drain(self, frame: Frame, hu: np.ndarray) -> None:
+    def _drain(self, frame: Frame, hu: Tensor) -> None:
         """A catheter from a burr hole to the ventricle."""
         entry, tip, radius, value = self.drain
         window = frame.window(
@@ -167,11 +195,11 @@ class Incidentals:
         x, y, z = frame.at(window)
         part = hu[window]
         hole = [(*(np.array(entry) + direction * d), 6.0) for d in (-2, 22)]
-        blend(part, np.float32(35), fill(chain(x, y, z, hole), frame.edge) * (part > 150))
+        blend(part, 35, fill(chain(x, y, z, hole), frame.edge) * (part > 150))
         tube = [(*tip, radius), (*(np.array(entry) + direction * 12), radius)]
-        blend(part, np.float32(value), fill(chain(x, y, z, tube), frame.edge) * (part > -500))
+        blend(part, value, fill(chain(x, y, z, tube), frame.edge) * (part > -500))
 
-    def _vessels(self, frame: Frame, cavity: np.ndarray, hu: np.ndarray) -> None:
+    def _vessels(self, frame: Frame, cavity: Tensor, hu: Tensor) -> None:
         lines = [(line, 1) for line in ARTERIES_MIDLINE + VEINS_MIDLINE + ARTERIES_PAIRED]
         lines += [(line, -1) for line in ARTERIES_PAIRED]
         for line, side in lines:
@@ -183,58 +211,54 @@ class Incidentals:
             if window is None:
                 continue
             solid = chain(*frame.at(window), [tuple(p) for p in points])
-            part = hu[window]
-            blend(part, np.float32(self.vessel_hu), fill(solid, frame.edge) * cavity[window])
+            part, value = hu[window], self.vessel_hu
+            if self.dense_artery and line is ARTERIES_PAIRED[0] and side == self.dense_artery[0]:
+                value, solid = self.dense_artery[1], solid + 0.7
+            blend(part, value, fill(solid, frame.edge) * cavity[window])
 
-    def _falx(
-        self, frame: Frame, depth: np.ndarray, cavity: np.ndarray, hu: np.ndarray, dura: np.ndarray
-    ) -> None:
+    def _falx(self, frame: Frame, depth: Tensor, cavity: Tensor, hu: Tensor, dura: Tensor) -> None:
         window = frame.window(((-6, 6), (-95, 95), (-28, 85)))
         if window is None:
             return
         x, y, z = frame.at(window)
-        inner = np.sqrt(((y + 2) / 56) ** 2 + ((z - 6) / 40) ** 2) - 1
-        free = np.where(y > 25, z - tentorium_height(x, y), inner * 45)
+        inner = torch.sqrt(((y + 2) / 56) ** 2 + ((z - 6) / 40) ** 2) - 1
+        free = torch.where(y > 25, z - tentorium_height(x, y), inner * 45)
         bend = 0.35 * frame.field(self.falx_edge, window)
-        share = sheet(np.abs(x + bend), self.dura_mm, frame.edge) * fill(free, 3.0) * cavity[window]
+        share = sheet(torch.abs(x + bend), self.dura_mm, frame.edge) * fill(free, 3.0) * cavity[window]
         part = hu[window]
-        blend(part, np.maximum(part, np.float32(self.dura_hu)), share)
-        np.maximum(dura[window], share, out=dura[window])
+        blend(part, at_least(part, self.dura_hu), share)
+        dura[window].clamp_(min=share)
 
-    def _tentorium(
-        self, frame: Frame, depth: np.ndarray, cavity: np.ndarray, hu: np.ndarray, dura: np.ndarray
-    ) -> None:
+    def _tentorium(self, frame: Frame, depth: Tensor, cavity: Tensor, hu: Tensor, dura: Tensor) -> None:
         window = frame.window(((-72, 72), (-8, 90), (-40, 12)))
         if window is None:
             return
         x, y, z = frame.at(window)
-        gap = 0.85 * np.abs(z - tentorium_height(x, y))
-        notch = np.sqrt((x / 23) ** 2 + ((y - 4) / 32) ** 2) - 1
-        front = y - (2 + 0.46 * np.abs(x))
+        gap = 0.85 * torch.abs(z - tentorium_height(x, y))
+        notch = torch.sqrt((x / 23) ** 2 + ((y - 4) / 32) ** 2) - 1
+        front = y - (2 + 0.46 * torch.abs(x))
         share = sheet(gap, 0.6 * self.dura_mm, frame.edge + 0.85 * frame.step) * cavity[window]
         share *= fill(notch * 25, 3) * fill(front, 3)
         part = hu[window]
-        blend(part, np.maximum(part, np.float32(self.dura_hu)), share)
-        np.maximum(dura[window], share, out=dura[window])
+        blend(part, at_least(part, self.dura_hu), share)
+        dura[window].clamp_(min=share)
 
-    def _sinuses(
-        self, frame: Frame, depth: np.ndarray, cavity: np.ndarray, hu: np.ndarray, dura: np.ndarray
-    ) -> None:
+    def _sinuses(self, frame: Frame, depth: Tensor, cavity: Tensor, hu: Tensor, dura: Tensor) -> None:
         window = frame.window(((-12, 12), (-90, 95), (-16, 85)))
         if window is not None:
             x, y, z = frame.at(window)
-            size = np.float32(self.sagittal_mm) * np.clip(0.55 + (y + 40) / 130, 0.35, 1.1)
-            solid = size - np.abs(x) - 0.75 * depth[window]
+            size = self.sagittal_mm * torch.clip(0.55 + (y + 40) / 130, 0.35, 1.1)
+            solid = size - torch.abs(x) - 0.75 * depth[window]
             share = fill(solid, frame.edge) * cavity[window] * (depth[window] < 9)
-            blend(hu[window], np.float32(self.sinus_hu), share)
-            np.maximum(dura[window], share, out=dura[window])
+            blend(hu[window], self.sinus_hu, share)
+            dura[window].clamp_(min=share)
         for side, size in zip((-1, 1), self.transverse_mm, strict=True):
             window = frame.window(((-2, 66) if side > 0 else (-66, 2), (20, 92), (-44, 4)))
             if window is None:
                 continue
             x, y, z = frame.at(window)
-            gap = np.hypot(z - tentorium_height(x, y) + 1, 0.8 * np.maximum(depth[window] - 2, 0))
-            share = fill(np.float32(size) - gap, frame.edge + 0.3 * frame.step) * (depth[window] < 9)
+            gap = torch.hypot(z - tentorium_height(x, y) + 1, 0.8 * at_least(depth[window] - 2, 0))
+            share = fill(size - gap, frame.edge + 0.3 * frame.step) * (depth[window] < 9)
             share = share * cavity[window]
-            blend(hu[window], np.float32(self.sinus_hu), share)
-            np.maximum(dura[window], share, out=dura[window])
+            blend(hu[window], self.sinus_hu, share)
+            dura[window].clamp_(min=share)

@@ -6,10 +6,13 @@ Its spline weights are separable, which makes a plane of it two small matrix pro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import ndimage
+import torch
+from torch import Tensor
+
+from .shapes import sample
 
 # The box, in mm from the scanner's centre, that every field covers: (z, y, x).
 BOX_LOW = np.array([-150.0, -150.0, -150.0])
@@ -64,43 +67,54 @@ class SmoothField:
         """Spline weights of ``positions`` (mm) along ``axis`` (0 = z, 1 = y, 2 = x)."""
         return spline_weights(positions, BOX_LOW[axis], self.pitch[axis], self.coefficients.shape[axis])
 
-    def through(self, z: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    def through(self, z: Tensor, y: Tensor, x: Tensor, coefficients: Tensor | None = None) -> Tensor:
         """Values on the grid whose spline weights along each axis are given, shape (len(z), len(y), len(x))."""
-        planes = np.tensordot(z, self.coefficients, axes=(1, 0))
-        return np.matmul(np.matmul(y, planes), x.T)
+        table = torch.from_numpy(self.coefficients) if coefficients is None else coefficients
+        planes = torch.tensordot(z, table, dims=1)
+        return torch.matmul(torch.matmul(y, planes), x.T)
 
-    def on(self, z: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    def on(self, z: np.ndarray, y: np.ndarray, x: np.ndarray) -> Tensor:
         """Values on the grid of the positions ``z``, ``y``, ``x`` (mm), shape (len(z), len(y), len(x))."""
-        return self.through(*(self.weights(axis, positions) for axis, positions in enumerate((z, y, x))))
+        weights = (self.weights(axis, positions) for axis, positions in enumerate((z, y, x)))
+        return self.through(*(torch.from_numpy(w) for w in weights))
 
 
 @dataclass(frozen=True)
 class SampledNoise:
     """A smooth field tabulated on a fine lattice, to be read at arbitrary points.
 
-    ``table`` has shape (n, n, n) and covers the cube of half width ``reach`` mm.
+    ``coefficients`` has shape (m, m, m), ``weights`` (n, m) turns them along one axis into the table's entries,
+    which cover the cube of half width ``reach`` mm.
     """
 
-    table: np.ndarray
+    coefficients: np.ndarray
+    weights: np.ndarray
     reach: float
+    tables: dict[torch.device, Tensor] = field(default_factory=dict, repr=False)
 
     @classmethod
     def draw(
         cls, rng: np.random.Generator, pitch: float, reach: float = 105.0, step: float = 2.0
     ) -> SampledNoise:
-        """Draw a field of ``pitch`` mm and tabulate it every ``step`` mm."""
+        """Draw a field of ``pitch`` mm, tabulated every ``step`` mm."""
         lattice = np.arange(-reach, reach + step / 2, step)
         count = int(np.ceil(2 * reach / pitch)) + 3
         weights = spline_weights(lattice, -reach - pitch, pitch, count)
-        table = rng.standard_normal((count,) * 3, dtype=np.float32) * np.float32(_GAIN)
-        for _ in range(3):  # one axis at a time; tensordot moves the finished axis to the end
-            table = np.tensordot(table, weights, axes=(0, 1))
-        return cls(np.ascontiguousarray(table, dtype=np.float32), reach)
+        return cls(rng.standard_normal((count,) * 3, dtype=np.float32) * np.float32(_GAIN), weights, reach)
 
-    def at(self, z: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
-        """Values at the points (z, y, x) in mm, any common shape; linear between the table's entries."""
-        step = 2 * self.reach / (self.table.shape[0] - 1)
-        points = np.stack([z, y, x])
-        points += self.reach
-        points /= step
-        return ndimage.map_coordinates(self.table, points, order=1, mode="nearest")
+    def at(self, z: Tensor, y: Tensor, x: Tensor) -> Tensor:
+        """Values at the points (z, y, x) in mm, shape (n,); linear between the table's entries."""
+        table = self.on_device(z.device)
+        step = 2 * self.reach / (table.shape[0] - 1)
+        points = tuple(((axis + self.reach) / step)[None, None] for axis in (z, y, x))
+        return sample(table[None], points)[0, 0, 0]
+
+    def on_device(self, device: torch.device) -> Tensor:
+        """Return the table on ``device``, tabulated there from the coefficients once."""
+        if device not in self.tables:
+            table = torch.from_numpy(self.coefficients).to(device)
+            weights = torch.from_numpy(self.weights).to(device)
+            for _ in range(3):  # one axis at a time; tensordot moves the finished axis to the end
+                table = torch.tensordot(table, weights, dims=([0], [1]))
+            self.tables[device] = table.contiguous()
+        return self.tables[device]

@@ -31,8 +31,8 @@ COMBINATIONS = {
     ("epidural", "intraparenchymal", "subdural"): 10,
 }
 
-# Volumes in ml: the usual range, and the tail of small ones with its share. The mean hematoma of patients with
-# intracerebral hemorrhage is 20 to 30 ml (Broderick et al., Stroke 1993; Kothari et al., Stroke 1996).
+# Volumes in ml: the usual range, and the tail of small ones with its share. For hematomas in the tissue
+# Broderick et al., Stroke 24 (1993), separate small, middle and large at 30 and 60 ml.
 _ML = {
     "epidural": ((8.0, 100.0), (1.0, 8.0), 0.22),
     "intraparenchymal": ((6.0, 110.0), (0.5, 6.0), 0.24),

@@ -1,20 +1,25 @@
-"""The scanner: blur, beam hardening, streaks, noise, headrest and the round field of view."""
+"""The scanner: kernel, beam hardening, noise, table and headrest, and the round field of view."""
 
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
+import torch
+from torch import Tensor
 
 from .frame import Frame, Pose
 from .noise import SmoothField
+from .setup import Setup
+from .shapes import bell, blur, exp, sigmoid
 
 AIR_HU = -1024.0
+# Noise of 3.2 HU in slices of 5 mm takes about 250 mAs at 120 kV.
+_USUAL_HU, _USUAL_MAS = 3.2, 250.0
 
 
 class Scanner:
     """One examination: how the head lies and how the pictures are made; drawn from ``rng``."""
 
-    def __init__(self, rng: np.random.Generator) -> None:
+    def __init__(self, rng: np.random.Generator, slice_mm: float, without: tuple[str, ...] = ()) -> None:
         self.pose = Pose(
             pitch=float(rng.normal(0.0, 0.12)),
             roll=float(rng.normal(0, 0.05)),
@@ -22,7 +27,7 @@ class Scanner:
             offset=(float(rng.normal(0, 4)), float(rng.normal(0, 5)), 0.0),
         )
         self.blur_mm = float(rng.uniform(0.25, 0.85))
-        self.noise_hu = float(np.exp(rng.uniform(np.log(1.5), np.log(8.0))))
+        at_5_mm = float(np.exp(rng.uniform(np.log(1.5), np.log(8.0))))
         self.grain_mm = float(rng.uniform(0.25, 0.9))
         self.sharp = float(rng.uniform(0.0, 0.8))
         self.cupping_hu = float(rng.uniform(0, 10))
@@ -32,15 +37,35 @@ class Scanner:
         self.shading = SmoothField.draw(rng, 60)
         self.shading_hu = float(rng.uniform(0, 1.5))
         self.headrest = bool(rng.random() < 0.7)
-        self.rest = rng.uniform((0, 2.0, 60), (16, 5.0, 250))
+        self.rest = rng.uniform((0, 2.0, 60), (16, 5.0, 250)).tolist()
         self.round_field = bool(rng.random() < 0.35)
         self.metal = None
         if rng.random() < 0.06:
-            self.metal = {
-                "place": rng.uniform((-60, -95, -60), (60, -60, -20)).tolist(),
-                "hu": rng.uniform(800, 3000),
-            }
+            place = rng.uniform((-60, -95, -60), (60, -60, -20)).tolist()
+            self.metal = (place, float(rng.uniform(800, 3000)))
         self._noise_seed = int(rng.integers(2**63))
+        extra = np.random.default_rng([self._noise_seed, 1])
+        self.bar_hu = float(max(extra.uniform(-8, 24), 0.0))
+        self.table = bool(extra.random() < 0.3)
+        self.table_mm, self.table_hu = float(extra.uniform(112, 150)), float(extra.uniform(-600, 250))
+        self._leave_out(without)
+        if "noise" in without:
+            at_5_mm, self.grain_mm = 3.0, 0.5
+        # Photons grow with current and thickness: sd ~ 1 / sqrt(mAs * mm) (Kalender, "Computed Tomography").
+        self.noise_hu = at_5_mm * (5.0 / slice_mm) ** 0.5
+        self.mas = _USUAL_MAS * (_USUAL_HU / at_5_mm) ** 2
+
+    def _leave_out(self, without: tuple[str, ...]) -> None:
+        if "pose" in without:
+            self.pose = Pose()
+        if "kernel" in without:
+            self.blur_mm, self.sharp = 0.6, 0.3
+        if "hardening" in without:
+            self.cupping_hu = self.streak_hu = self.shading_hu = self.bar_hu = 0.0
+        if "surroundings" in without:
+            self.headrest = self.table = self.round_field = False
+        if "metal" in without:
+            self.metal = None
 
     def describe(self) -> dict:
         """What was drawn, as JSON values."""
@@ -51,88 +76,77 @@ class Scanner:
             "offset_mm": list(self.pose.offset),
             "blur_mm": self.blur_mm,
             "noise_sd_hu": self.noise_hu,
+            "mas": self.mas,
             "cupping_hu": self.cupping_hu,
             "streak_hu": self.streak_hu,
+            "bar_hu": self.bar_hu,
             "headrest": self.headrest,
-            "round_field": self.round_field,
+            "table": self.table,
             "metal": self.metal is not None,
         }
 
-    def expose(
-        self,
-        frame: Frame,
-        hu: np.ndarray,
-        depth: np.ndarray,
-        cavity: np.ndarray,
-        skin: np.ndarray,
-        pixel_mm: float,
-    ) -> np.ndarray:
-        """Return the pictures of slices ``hu``, all (K, j, i); ``frame`` holds the slices' middles."""
-        picture = ndimage.gaussian_filter1d(hu, self.blur_mm / pixel_mm, axis=1, truncate=3)
-        picture = ndimage.gaussian_filter1d(picture, self.blur_mm / pixel_mm, axis=2, truncate=3)
-        cup = np.float32(self.cupping_hu) * np.exp(np.maximum(depth, 0) * np.float32(-1 / self.cupping_mm))
-        picture += cup * cavity
-        picture += np.float32(self.shading_hu) * frame.field(self.shading) * cavity
-        height = frame.z[:, frame.shape[1] // 2, frame.shape[2] // 2]
-        base = np.exp(-(((height + 33) / 14) ** 2)).astype(np.float32)
-        rows = np.flatnonzero(base > 0.02)
-        if len(rows):
+    def expose(self, frame: Frame, hu: Tensor, depth: Tensor, cavity: Tensor, skin: Tensor) -> Tensor:
+        """Return the pictures of slices ``hu``, all (K, j, i), without noise; ``frame`` holds their middles."""
+        picture = blur(hu, self.blur_mm / frame.pixel)
+        height = frame.z[:, frame.shape[1] // 2, frame.shape[2] // 2].cpu()
+        # Rays along the curved top of the vault pass the most bone.
+        steep = (1 + 0.9 * sigmoid((height - 52) / 6)).to(frame.device)[:, None, None]
+        cup = exp(depth.clamp(min=0) * (-1 / self.cupping_mm)).mul_(cavity)
+        picture += cup.mul_(steep * self.cupping_hu)
+        if self.shading_hu:
+            picture += frame.field(self.shading).mul_(cavity).mul_(self.shading_hu)
+        base = self.base(frame)
+        rows = torch.nonzero(base > 0.02)[:, 0].tolist()
+        if rows and (self.streak_hu or self.bar_hu):
             k = slice(rows[0], rows[-1] + 1)
             window = (k, slice(None), slice(None))
-            x, y, _ = frame.at(window)
-            bars = np.exp(-((x / 42) ** 2) - ((y - 8) / 16) ** 2) + 0.35 * cavity[k]
-            picture[k] += (
-                np.float32(self.streak_hu)
-                * base[k, None, None]
-                * bars
-                * frame.field(self.streaks, window)
-                * (skin[k] > 0)
-            )
-        if self.metal:
-            self._metal(frame, picture, skin)
-        picture += self._noise(picture.shape, pixel_mm) * self._loudness(skin, base)
+            x, y, z = frame.at(window)
+            bars = bell(x / 42) * exp(-(((y - 8) / 16) ** 2)) + 0.35 * cavity[k]
+            inside = skin[k] > 0
+            weight = base[k].to(frame.device)[:, None, None]
+            picture[k] += frame.field(self.streaks, window) * bars * weight * self.streak_hu * inside
+            # Hounsfield's bar: a dark band between the petrous bones.
+            bar = bell((y - 4) / 7) * bell((z + 32) / 9) * sigmoid((40 - x.abs()) / 5)
+            picture[k] -= bar * cavity[k] * self.bar_hu
         return picture
 
-    def _metal(self, frame: Frame, picture: np.ndarray, skin: np.ndarray) -> None:
-        place = np.array(self.metal["place"])
-        window = frame.window(((-110, 110), (-130, 130), (place[2] - 4, place[2] + 4)))
-        if window is None:
-            return
-        x, y, z = frame.at(window)
-        u, v = x - np.float32(place[0]), y - np.float32(place[1])
-        near = np.hypot(u, v)
-        rays = np.cos(np.arctan2(v, u) * 14 + 5) * np.cos(np.arctan2(v, u) * 9)
-        flare = np.exp(-np.abs(z - place[2]) / 3) * np.exp(-near / 45)
-        picture[window] += 120 * rays * flare * (skin[window] > 0)
-        picture[window] += np.float32(self.metal["hu"]) * (near < 2.5) * (np.abs(z - place[2]) < 2.5)
-
-    def _noise(self, shape: tuple[int, int, int], pixel_mm: float) -> np.ndarray:
-        rng = np.random.default_rng(self._noise_seed)
-        grain = rng.standard_normal(shape, dtype=np.float32)
-        fine = self._smooth(grain, self.grain_mm / pixel_mm)
-        if self.sharp:  # sharp kernels damp the low frequencies of the noise
-            fine = fine - np.float32(self.sharp) * self._smooth(fine, 2.2 * self.grain_mm / pixel_mm)
-        return fine / max(float(fine.std()), 1e-6)
-
     @staticmethod
-    def _smooth(grain: np.ndarray, sigma: float) -> np.ndarray:
-        once = ndimage.gaussian_filter1d(grain, sigma, axis=1, truncate=2.5)
-        return ndimage.gaussian_filter1d(once, sigma, axis=2, truncate=2.5)
+    def base(frame: Frame) -> Tensor:
+        """How much (0..1) each slice lies in the skull base, on the CPU."""
+        height = frame.z[:, frame.shape[1] // 2, frame.shape[2] // 2].cpu()
+        return bell((height + 33) / 14)
 
-    def _loudness(self, skin: np.ndarray, base: np.ndarray) -> np.ndarray:
-        """Noise grows with the path through the head: loudest in its middle and at the skull base."""
-        middle = np.float32(0.55) + np.clip(skin, -5, 60) * np.float32(0.45 / 45)
-        return np.float32(self.noise_hu) * middle * (1 + 0.6 * base[:, None, None])
+    def noise(self, frame: Frame, skin: Tensor) -> Tensor:
+        """Noise of the slices; its grain comes from the CPU's generator, the same for every device.
 
-    def surroundings(self, z_mm: np.ndarray, y_mm: np.ndarray, x_mm: np.ndarray, picture: np.ndarray) -> None:
-        """Add the headrest and cut the round field of view, in place, on the whole matrix (K, J, I)."""
+        It grows with the path through the head: loudest in its middle and at the skull base.
+        """
+        rng = np.random.default_rng(self._noise_seed)
+        grain = torch.from_numpy(rng.standard_normal(frame.shape, dtype=np.float32)).to(frame.device)
+        fine = blur(grain, self.grain_mm / frame.pixel, 2.5)
+        if self.sharp:  # sharp kernels damp the low frequencies of the noise
+            fine.sub_(blur(fine, 2.2 * self.grain_mm / frame.pixel, 2.5), alpha=self.sharp)
+        fine.div_(fine.std().clamp(min=1e-6))
+        loud = (1 + 0.6 * self.base(frame)).to(frame.device)[:, None, None] * self.noise_hu
+        middle = skin.clamp(-5, 60).mul_(0.45 / 45).add_(0.55)
+        return fine.mul_(middle).mul_(loud)
+
+    def surroundings(self, y_mm: np.ndarray, x_mm: np.ndarray, picture: Tensor, setup: Setup) -> None:
+        """Add headrest and table and cut the round field of view, in place, on the whole matrix (K, J, I)."""
+        y, x = (torch.from_numpy(a.astype(np.float32)).to(picture.device) for a in (y_mm, x_mm))
+        y, x = y[:, None], x[None, :]
+        things = []
         if self.headrest:
             drop, thick, value = self.rest
-            radius = np.hypot(x_mm[None, :], y_mm[:, None] + 20)
-            arc = np.clip(thick / 2 + 0.5 - np.abs(radius - 138 - drop), 0, 1) * (y_mm[:, None] > 25)
-            arc = (arc * (np.abs(x_mm)[None, :] < 105)).astype(np.float32)
-            outside = picture < -600
-            picture += np.float32(value + 1000) * arc * outside
-        if self.round_field:
-            reach = min(np.abs(y_mm).max(), np.abs(x_mm).max())
-            picture[:, np.hypot(x_mm[None, :], y_mm[:, None]) > reach] = AIR_HU
+            radius = torch.sqrt(x * x + (y + 20) ** 2)
+            arc = (thick / 2 + 0.5 - (radius - 138 - drop).abs()).clamp(0, 1) * (y > 25) * (x.abs() < 105)
+            things.append((arc, value))
+        if self.table:
+            top = y - self.table_mm - 0.0006 * (x.abs() - 200).clamp(max=0) ** 2 * 0.5 + 12
+            things.append(((2.0 - top.abs()).clamp(0, 1), self.table_hu))
+        for share, value in things:
+            picture += (value + 1000) * share * (picture < -600)
+        if setup.round_field:
+            u, v = x - setup.offset_mm[0], y - setup.offset_mm[1]
+            reach = float(min(u.abs().max(), v.abs().max()))
+            picture.masked_fill_((u * u + v * v > reach * reach)[None], setup.padding)
