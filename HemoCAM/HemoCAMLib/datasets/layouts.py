@@ -60,6 +60,11 @@ class Layout:
     masks: str
     suffix: str
 
+    @property
+    def holds_shear(self) -> bool:
+        """Whether a tilted gantry's sheared volume can be stored: not as NIfTI, which few programs read sheared."""
+        return not self.suffix.startswith("nii")
+
     def patient(self, number: int) -> str:
         """Name of the ``number``-th patient, counted from 1."""
         return f"{number:03d}" if self.name == "ct-ich" else f"phantom-{number:05d}"

@@ -38,6 +38,7 @@ def specify(
     size: int = 256,
     healthy: float = HEALTHY,
     kinds: Sequence[str] | None = None,
+    tilted: bool = True,
 ) -> list[PatientSpec]:
     """Specify the patients of a data set: a :func:`~..phantoms.cohort.cohort`, perhaps with some kinds only.
 
@@ -47,6 +48,8 @@ def specify(
         As :func:`~..phantoms.cohort.cohort` takes them; ``count`` from 1.
     kinds:
         Hemorrhages that may occur; a patient who would have only others gets one of these. None: all.
+    tilted:
+        Whether gantries may be tilted, which shears volumes; see :attr:`~.layouts.Layout.holds_shear`.
 
     Raises
     ------
@@ -56,6 +59,8 @@ def specify(
     if count < 1:
         raise OptionError(f"A data set of {count} patients cannot be made; give --count 1 or more.")
     specs = cohort(count, seed, slice_mm=slice_mm, size=size, healthy=healthy)
+    if not tilted:
+        specs = [replace(spec, without=("tilt",)) for spec in specs]
     if kinds is None:
         return specs
     unknown = [kind for kind in kinds if kind not in KINDS]
@@ -238,7 +243,7 @@ def _make_case(spec: PatientSpec, name: str, layout: Layout, folder: Path) -> No
         "seed": spec.seed,
         "ml": {kind: round(int(counts[LABELS[kind]]) * patient.ct.voxel_ml, 3) for kind in KINDS},
         "slice_mm": spec.slice_mm,
-        "pixel_mm": round(spec.spacing_mm, 6),
+        "pixel_mm": round(float(patient.ct.spacing[0]), 6),
         "slices": [sorted(s.kinds) for s in slices],
     }
     write_text(json.dumps(record), folder / _WORK / f"{name}.json")

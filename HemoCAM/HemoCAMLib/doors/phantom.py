@@ -59,6 +59,7 @@ def _run(options: argparse.Namespace, _: list[str]) -> int:
     from ..phantoms.population import HEALTHY
     from .terminal import TerminalProgress
 
+    wanted = layout(options.layout, options.format)
     specs = specify(
         options.count,
         options.seed,
@@ -66,11 +67,12 @@ def _run(options: argparse.Namespace, _: list[str]) -> int:
         size=options.size,
         healthy=HEALTHY if options.healthy is None else options.healthy,
         kinds=options.kinds,
+        tilted=wanted.holds_shear,
     )
-    wanted = PhantomSet(specs, layout(options.layout, options.format), _command(options))
+    phantoms = PhantomSet(specs, wanted, _command(options))
     with TerminalProgress(options.quiet) as progress:
         try:
-            made = wanted.write(options.output, options.workers, progress)
+            made = phantoms.write(options.output, options.workers, progress)
         except KeyboardInterrupt:
             raise Cancelled("Stopped; the same command goes on where it was.") from None
     print(f"Wrote {options.output}" if made else f"{options.output} is complete; nothing was to be done.")

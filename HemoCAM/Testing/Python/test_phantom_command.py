@@ -23,8 +23,9 @@ SMALL = {"slice_mm": [9.0], "size": 48}
 
 
 def phantoms(name="volumes", count=2, seed=3, file_format=None, **changes):
-    specs = specify(count, seed, **{**SMALL, "healthy": 0.0, **changes})
-    return PhantomSet(specs, layout(name, file_format), f"hemocam phantom --count {count} --seed {seed}")
+    wanted = layout(name, file_format)
+    specs = specify(count, seed, **{**SMALL, "healthy": 0.0, "tilted": wanted.holds_shear, **changes})
+    return PhantomSet(specs, wanted, f"hemocam phantom --count {count} --seed {seed}")
 
 
 def bits(folder):
