@@ -9,7 +9,7 @@ from pathlib import Path
 from .. import __version__
 from ..cams.methods import METHODS
 from ..errors import Cancelled, HemoCAMError
-from . import classify, measure, phantom, score, supervise, train
+from . import ablate, classify, measure, phantom, score, supervise, train
 
 _DESCRIPTION = (
     "Where did a hemorrhage classifier look in a head CT, and was it right? "
@@ -69,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
     _common(phantom.add_to(commands))
     _common(measure.add_to(commands))
     _common(score.add_to(commands))
+    _common(ablate.add_to(commands))
 
     _common(train.add_to(commands))
     return root

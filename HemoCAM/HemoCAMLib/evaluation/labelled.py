@@ -117,6 +117,11 @@ class Labelled:
         return found
 
 
+def label_rows(labels: Path) -> list[dict[str, str]]:
+    """Rows of a table of labels, as :meth:`Labelled.read` takes it."""
+    return list(_table(labels, ("file", "hemorrhage")).values())
+
+
 def _table(path: Path, columns: tuple[str, ...]) -> dict[str, dict[str, str]]:
     """Rows of a CSV by their ``file``."""
     try:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import __version__, phantoms
-from ..errors import OptionError, OutputError
+from .. import __version__
+from ..errors import OptionError
 from ..models.bundle import Bundle
 from ..phantoms.patient import PatientSpec
 from ..pipeline import Options
 from ..progress import Progress, silent
+from .claims import claim, digest, generator_digest
 from .patients import FAILURES, PatientResult, examine
 
 if TYPE_CHECKING:
@@ -76,12 +75,12 @@ def measure(
     options = (options or Options()).resolved(bundle.manifest)
     check_unseen(specs, bundle)
     work = folder / WORK
-    _claim(work, fingerprint(bundle, options))
+    claim(work, "measurement.txt", fingerprint(bundle, options), "measurement of another model or generator")
     bundle = KeptBundle(bundle.folder, bundle.manifest, bundle.sha256)
     results = []
     for done, spec in enumerate(specs):
         progress("Examining virtual patients", done, len(specs))
-        path = work / f"patient-{_digest(asdict(spec))[:16]}.npz"
+        path = work / f"patient-{digest(asdict(spec))[:16]}.npz"
         if not path.exists():
             examine(spec, bundle, options).save(path)
         results.append(PatientResult.load(path))
@@ -113,42 +112,12 @@ def check_unseen(specs: list[PatientSpec], bundle: Bundle) -> None:
         )
 
 
-def fingerprint(bundle: Bundle, options: Options) -> str:
-    """What the results of a patient depend on, beside its specification: hex digits.
+def fingerprint(bundle: Bundle, options: Options) -> list:
+    """What the results of a patient depend on, beside its specification, as JSON values.
 
-    Weights, calibration and input of the model, options, version, and the generator's source (so that nobody
-    mixes patients of two generators).
+    Weights, calibration and input of the model, options, version, and the generator's source.
     """
     manifest = bundle.manifest.raw
-    generator = hashlib.sha256()
-    for path in sorted(Path(phantoms.__file__).parent.rglob("*.py")):
-        generator.update(path.read_bytes())
     asked = {k: v for k, v in asdict(options).items() if k != "device"}
     parts = [bundle.sha256, manifest["calibration"], manifest["input"], asked, __version__]
-    return _digest([*parts, generator.hexdigest()])
-
-
-def _digest(content: object) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _claim(work: Path, mark: str) -> None:
-    """Make ``work`` this measurement's own, or find that it is."""
-    note = work / "measurement.txt"
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-        if not note.exists():
-            if any(work.glob("patient-*.npz")):
-                raise OutputError(
-                    f"{work} holds results without their {note.name}; remove it and start again."
-                )
-            note.write_text(mark + "\n", encoding="utf-8")
-        elif note.read_text(encoding="utf-8").strip() != mark:
-            raise OutputError(
-                f"{work.parent} holds the measurement of another model, generator or version; choose another "
-                "--output, or remove it."
-            )
-    except OSError as error:
-        raise OutputError(
-            f"Cannot write to {work.parent} ({error.strerror}); choose another --output."
-        ) from None
+    return [*parts, generator_digest()]
