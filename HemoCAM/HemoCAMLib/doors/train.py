@@ -1,4 +1,4 @@
-"""``hemocam train``: a new model bundle from virtual patients."""
+"""``hemocam train``: a new model bundle, from virtual patients, a data set on disk, or both."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def add_to(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     command = commands.add_parser(
         "train",
         help="train a model bundle",
-        description="Train a model bundle, on virtual patients made on the fly. A run that was stopped or killed "
-        "goes on after its last whole epoch when the same command is given again.",
+        description="Train a model bundle: on virtual patients made on the fly, on a data set on disk, or on both. "
+        "A run that was stopped or killed goes on after its last whole epoch when the same command is given again.",
     )
     command.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the new bundle")
     command.add_argument(
@@ -40,13 +40,29 @@ def add_to(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         help="model.json to take architecture, input and classes from",
     )
     cases = command.add_argument_group("what to train on")
-    cases.add_argument("--patients", type=int, default=900, metavar="N", help="virtual patients (900)")
+    cases.add_argument(
+        "--patients", type=int, default=900, metavar="N", help="virtual patients (900); 0: --data alone"
+    )
     cases.add_argument(
         "--fresh", action="store_true", help="never the same virtual patient twice, --patients aside"
     )
     cases.add_argument(
         "--validation-patients", type=int, default=100, metavar="N",
         help="virtual patients for calibration and thresholds (100); as many again measure",
+    )  # fmt: skip
+    cases.add_argument(
+        "--data", type=Path, metavar="DIR",
+        help="data set with slice labels: images/ with <patient_name>_<slice_number>.npy in HU or with "
+        "<patient_name>.nii.gz, and slices.csv with patient_name, slice_number, hemorrhage_binary and, if known, "
+        "the kinds",
+    )  # fmt: skip
+    cases.add_argument("--labels", type=Path, metavar="FILE", help="table of slice labels, if not in --data")
+    cases.add_argument(
+        "--pixel-mm", type=float, metavar="MM", help="of .npy slices (they span the network's field of view)"
+    )
+    cases.add_argument(
+        "--data-share", type=float, default=0.5, metavar="X",
+        help="share of --data in a batch beside virtual patients (0.5)",
     )  # fmt: skip
     _recipe(command.add_argument_group("how to train"))
     where = command.add_argument_group("what to train with")
@@ -109,7 +125,8 @@ def command_line(options: argparse.Namespace, parser: argparse.ArgumentParser) -
         if name in _NOT_IN_THE_COMMAND or value == parser.get_default(name):
             continue
         words.append(f"--{name.replace('_', '-')}")
-        words += [] if value is True else [str(value)]
+        if value is not True:
+            words.append("..." if isinstance(value, Path) else str(value))
     return shlex.join(words)
 
 
@@ -131,7 +148,15 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> int:
         pool=options.pool,
         seed=options.seed,
     )
-    cases = Cases(options.patients, options.fresh, options.validation_patients)
+    cases = Cases(
+        options.patients,
+        options.fresh,
+        options.validation_patients,
+        options.data,
+        options.labels,
+        options.pixel_mm,
+        options.data_share,
+    )
     workers = default_workers() if options.workers is None else options.workers
     parser = add_to(argparse.ArgumentParser().add_subparsers())
     fabric = launch(options.device, options.devices, options.nodes, options.strategy, options.precision)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import torch
 
 BONE_HU = 200.0  # above acute blood, below the vault after averaging over a slab
+_BRAIN_HU, _BRAIN_SHARE = (0.0, 100.0), 0.04  # 23 cm2 of a square of 240 mm
 _EDGE_PIXELS = 3  # a row or column belongs to the skull from so many bony pixels on
 
 
@@ -141,6 +142,11 @@ def skull_box(hu: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     found = bone.flatten(1).sum(1) >= size // 4
     centre = torch.where(found[:, None], (start + stop) / size - 1, 0.0)
     return centre, torch.where(found, side * 2 / size, 2.0)
+
+
+def shows_brain(hu: torch.Tensor) -> torch.Tensor:
+    """Whether slices (n, size, size) show as much soft tissue as makes a picture worth taking, bool (n,)."""
+    return ((hu > _BRAIN_HU[0]) & (hu < _BRAIN_HU[1])).float().mean((1, 2)) >= _BRAIN_SHARE
 
 
 def warp(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ import torch
 from ..models.manifest import Manifest
 from ..models.preprocess import network_input
 from ..phantoms.patient import KINDS
-from .augment import Draw, Frames, warp
+from .augment import Draw, Frames, shows_brain, warp
 from .capture import capture
 from .samples import Samples
 from .trainee import Trainee
@@ -25,8 +26,13 @@ def resized(samples: Samples, size: int) -> Samples:
 
 
 def as_pictures(samples: Samples, size: int, seed: int) -> Samples:
-    """Make screen captures of samples, read back as pictures are: the skull fills :data:`PICTURE_FILL`."""
-    return _framed(samples, size, torch.Generator().manual_seed(seed))
+    """Make screen captures of samples, read back as pictures are: the skull fills :data:`PICTURE_FILL`.
+
+    Slab by slab; those that show too little brain for anyone to capture them count as unknown.
+    """
+    pictures = _framed(samples, size, torch.Generator().manual_seed(seed))
+    shown = np.array([bool(shows_brain(torch.from_numpy(hu)[None].float())) for hu in samples.hu])
+    return replace(pictures, truth=np.where(shown[:, None], samples.truth, np.float32(np.nan)))
 
 
 def _framed(samples: Samples, size: int, generator: torch.Generator | None) -> Samples:

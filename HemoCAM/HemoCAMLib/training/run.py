@@ -8,33 +8,29 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from .. import __version__
-from ..cams.methods import METHODS, stage_modules
 from ..errors import OptionError, OutputError
 from ..models.bundle import Bundle
 from ..models.manifest import Manifest
 from ..phantoms.cohort import cohort
 from ..progress import Progress, silent
-from .calibrate import THRESHOLDS, calibrate, choose_thresholds, dice_curve
-from .capture import READ_CENTRE, READ_WIDTH
 from .devices import launch
-from .evaluate import PICTURE_FILL, as_pictures, aucs, predict
+from .disk import DiskPatients
 from .export import write_bundle
 from .loop import train
+from .pool import Workshop
 from .recipe import Recipe
-from .samples import Samples, prepare
-from .sources import VirtualPatients
+from .results import bleeding, calibrate_content, choose_mask_thresholds, measure
+from .samples import Samples, join, prepare
+from .sources import Mixed, Source, VirtualPatients
 
 if TYPE_CHECKING:
-    import torch
     from lightning_fabric import Fabric
 
+__all__ = ["BLUEPRINT", "Cases", "bleeding", "calibrate_content", "default_workers", "train_bundle"]
+
 BLUEPRINT = Path(__file__).parent / "blueprint.json"
-# AblationCAM and ScoreCAM run the network once a channel: their thresholds come from this many patients.
-_SLOW = {"ablationcam": 6, "scorecam": 6}
-_BLEEDING = 30
+_HELD_OUT = 0.15  # share of a data set's patients that validates, and that measures
 
 
 @dataclass(frozen=True)
@@ -44,20 +40,38 @@ class Cases:
     Parameters
     ----------
     patients:
-        Virtual patients to train on.
+        Virtual patients to train on; 0 with ``data`` alone.
     fresh:
         Never the same virtual patient twice: as many as the run takes, ``patients`` aside.
     validation_patients:
         Virtual patients that score the epochs and choose calibration and thresholds; as many again measure.
+    data:
+        Folder of a data set with slice labels; see :mod:`.disk`. Its patients are split by ``seed``: 15 % score
+        and calibrate, 15 % measure, the rest train. Mask thresholds, which labels of slices cannot give, still
+        come from virtual patients.
+    labels, pixel_mm:
+        Of the data set, where it does not say so itself.
+    data_share:
+        Share of each batch that comes from ``data`` where virtual patients train beside it.
     """
 
     patients: int = 900
     fresh: bool = False
     validation_patients: int = 100
+    data: Path | None = None
+    labels: Path | None = None
+    pixel_mm: float | None = None
+    data_share: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.patients < 1 or self.validation_patients < 2:
-            raise OptionError("Training needs at least one virtual patient, validation at least two.")
+        if self.validation_patients < 2 or self.patients < 0:
+            raise OptionError("Validation needs at least two virtual patients; training none or more.")
+        if self.patients == 0 and self.data is None:
+            raise OptionError("There is nothing to train on; give virtual patients or a data set.")
+        if not 0 < self.data_share < 1:
+            raise OptionError(f"The share of the data set is {self.data_share:g}; give one between 0 and 1.")
+        if self.pixel_mm is not None and not 0.1 <= self.pixel_mm <= 5:
+            raise OptionError(f"Pixels of {self.pixel_mm:g} mm are none of a head CT; check --pixel-mm.")
 
 
 def train_bundle(
@@ -98,127 +112,86 @@ def train_bundle(
     content = json.loads(blueprint.read_text(encoding="utf-8"))
     content["name"] = output.name
     manifest = Manifest.of(content, str(blueprint))
+    parts = _split(cases, manifest, recipe)
     fabric = fabric or launch()
     cache = work / "patients"
 
-    def hold_out(offset: int) -> Samples:
+    def virtual(offset: int) -> Samples:
         specs = cohort(cases.validation_patients, recipe.seed + offset)
         return prepare(specs, manifest, cache, workers, progress)
 
-    validation = hold_out(1000) if fabric.is_global_zero else None
-    count = cases.patients
-    if cases.fresh:
-        count = (recipe.first + int(recipe.inflow * recipe.steps) + recipe.pool) * fabric.world_size
-    source = VirtualPatients(cohort(count, recipe.seed), manifest, cache, keep=not cases.fresh)
+    held = validation = None
+    if fabric.is_global_zero:
+        held = virtual(1000)
+        validation = _read(parts[0], workers, progress) if parts else held
+    sources: list[tuple[Source, float]] = [(parts[2], cases.data_share)] if parts else []
+    if cases.patients:
+        count = cases.patients
+        if cases.fresh:
+            count = (recipe.first + int(recipe.inflow * recipe.steps) + recipe.pool) * fabric.world_size
+        made = VirtualPatients(cohort(count, recipe.seed), manifest, cache, keep=not cases.fresh)
+        sources.append((made, 1 - cases.data_share))
+    source = Mixed(tuple(sources))
     network = train(source, validation, manifest, recipe, work, progress, fabric=fabric, workers=workers)
     if not fabric.is_global_zero:
         return None
     network = fabric.to_device(network)
     calibrate_content(content, network, validation, recipe, progress)
-    choose_mask_thresholds(content, network, validation, stages, progress)
+    choose_mask_thresholds(content, network, held, stages, progress)
     content["training"] = {
         **content["training"],
         "command": command,
-        "cases": asdict(cases),
+        "cases": {
+            k: v for k, v in asdict(cases).items() if k not in ("data", "labels")
+        },  # no path of a machine
         "recipe": asdict(recipe),
         "devices": f"{fabric.world_size} x {fabric.device.type}",
         "versions": _versions(),
     }
-    values = measure(network, hold_out(2000), Manifest.of(content), recipe, progress)
+    if parts:
+        _name_data(content, cases, parts)
+    tests = {f"{cases.validation_patients} virtual patients": virtual(2000)}
+    if parts:
+        tests[f"{len(parts[1])} patients of the data set"] = _read(parts[1], workers, progress)
     content["measured"] = [
         {
-            "on": f"{cases.validation_patients} virtual patients that neither trained nor chose anything",
+            "on": f"{what} that neither trained nor chose anything",
             "command": command,
-            "values": values,
+            "values": measure(network, test, Manifest.of(content), recipe, progress),
         }
+        for what, test in tests.items()
     ]
     return write_bundle(network.cpu(), content, output)
 
 
-def calibrate_content(
-    content: dict, network: torch.nn.Module, validation: Samples, recipe: Recipe, progress: Progress = silent
-) -> None:
-    """Fit calibration and decision thresholds into ``content``, of CTs and of screen captures each its own."""
-    manifest = Manifest.of(content)
-    found = []
-    pictures = as_pictures(validation, manifest.size, recipe.seed)
-    for phase, samples in (("Calibrating", validation), ("Calibrating for pictures", pictures)):
-        logits = predict(network, samples, manifest, lambda n: progress(phase, n, len(validation)))  # noqa: B023
-        found.append(calibrate(logits, samples, manifest.classes))
-    content["calibration"] = found[0]
-    content["input"]["picture"] = {
-        "centre": READ_CENTRE, "width": READ_WIDTH, "fill": PICTURE_FILL, "calibration": found[1],
-    }  # fmt: skip
+def _split(cases: Cases, manifest: Manifest, recipe: Recipe) -> list[DiskPatients]:
+    """The data set's patients that validate, measure and train; empty without a data set."""
+    if cases.data is None:
+        return []
+    return DiskPatients.open(cases.data, manifest, cases.labels, cases.pixel_mm).split(
+        (_HELD_OUT, _HELD_OUT), recipe.seed
+    )
 
 
-def choose_mask_thresholds(
-    content: dict,
-    network: torch.nn.Module,
-    validation: Samples,
-    stages: tuple[int, ...] | None,
-    progress: Progress = silent,
-) -> None:
-    """Fit a mask threshold a method and stage into ``content``; the default is that of the default map."""
-    manifest = Manifest.of(content)
-    if not validation.labels.any():
-        return
-    count = len(stage_modules(network))
-    stages = stages or tuple(range(min(4, count), count + 1))
-    thresholds = {"default": manifest.thresholds["default"]}
-    for method in METHODS:
-        some = bleeding(validation, _SLOW.get(method, _BLEEDING))
-        wanted = (manifest.stage,) if method in _SLOW else sorted({*stages, manifest.stage})
-        found = choose_thresholds(network, some, manifest, (method,), tuple(wanted), progress)
-        thresholds[method] = found[method]
-    thresholds["default"] = thresholds[manifest.method][str(manifest.stage)]
-    content["explanation"]["thresholds"] = thresholds
+def _read(part: DiskPatients, workers: int, progress: Progress) -> Samples:
+    read = []
+    with Workshop(workers) as workshop:
+        for samples in workshop.stream([part.job(n) for n in range(len(part))]):
+            read.append(samples)
+            progress("Reading patients", len(read), len(part))
+    return join(read)
 
 
-def measure(
-    network: torch.nn.Module, test: Samples, manifest: Manifest, recipe: Recipe, progress: Progress = silent
-) -> dict[str, float]:
-    """Figures on slabs that neither trained nor chose anything."""
-    logits = predict(network, test, manifest, lambda n: progress("Measuring", n, len(test)))
-    values = aucs(logits, test, manifest.classes)
-    pictures = as_pictures(test, manifest.size, recipe.seed)
-    logits_of_pictures = predict(network, pictures, manifest)
-    target = f"auc_{manifest.target}"
-    values[f"{target} of screen captures"] = aucs(logits_of_pictures, test, manifest.classes)[target]
-    for what, z, calibration in (
-        ("slabs", logits, manifest.calibration),
-        ("screen captures", logits_of_pictures, manifest.picture.calibration),
-    ):
-        sensitivity, specificity = operating_point(z, test, manifest, calibration)
-        values |= {f"sensitivity, {what}": sensitivity, f"specificity, {what}": specificity}
-    if test.labels.any():
-        curve, hits = dice_curve(network, test, manifest, manifest.method, manifest.stage, progress)
-        threshold = manifest.mask_threshold(manifest.method, manifest.stage)
-        chosen = np.abs(THRESHOLDS - threshold).argmin()
-        values["Dice of the default mask, mean over bleeding patients"] = float(curve[chosen])
-        values["peak of the map inside the bleeding"] = hits
-    return {k: round(float(v), 4) for k, v in values.items() if np.isfinite(v)}  # a kind may be missing
-
-
-def bleeding(samples: Samples, count: int) -> Samples:
-    """The first ``count`` patients with a hemorrhage."""
-    chosen = np.unique(samples.patient[samples.labels.any(axis=(1, 2))])[:count]
-    return samples.rows(np.isin(samples.patient, chosen))
-
-
-def operating_point(
-    logits: np.ndarray,
-    samples: Samples,
-    manifest: Manifest,
-    calibration: dict[str, tuple[float, float, float]],
-) -> tuple[float, float]:
-    """Sensitivity and specificity for the default target's slabs at the shipped threshold."""
-    column = manifest.class_index(manifest.target)
-    slope, intercept, threshold = calibration[manifest.target]
-    targets, weights = samples.targets(manifest.classes)
-    counted = weights[:, column] > 0
-    called = 1 / (1 + np.exp(-(slope * logits[counted, column] + intercept))) >= threshold
-    truth = targets[counted, column] > 0
-    return float(called[truth].mean()), float(1 - called[~truth].mean())
+def _name_data(content: dict, cases: Cases, parts: list[DiskPatients]) -> None:
+    """Say in ``content`` that patients, not only drawings, have trained the weights."""
+    beside = f", and {cases.patients} virtual patients of HemoCAM's generator" if cases.patients else ""
+    slices = sum(len(case.truth) for case in parts[2].cases)
+    content["training"]["data"] = f"the slice labels of a data set on disk{beside}"
+    content["training"]["data_sets"] = [
+        f"{len(parts[2])} patients with {slices} labelled slices; {len(parts[0])} further patients scored and "
+        f"calibrated, {len(parts[1])} measured"
+    ]
+    content["title"] = f"{content['architecture']['timm']}, trained on a data set on disk{beside}"
 
 
 def default_workers() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .augment import Draw, Frames, vary_hu, warp
+from .augment import Draw, Frames, shows_brain, vary_hu, warp
 from .capture import capture
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def training_view(
     size:
         Pixels of the result.
     captures:
-        Chance that a slab is framed and captured as a picture is; see :mod:`.capture`.
+        Chance that a slab that shows a brain is framed and captured as a picture is; see :mod:`.capture`.
     generator:
         Of all chance, on the CPU or on the device.
 
@@ -40,7 +40,8 @@ def training_view(
     import torch
 
     draw = Draw(len(hu), generator, hu.device)
-    hu, picture = hu.float(), draw.chance(captures)
+    hu = hu.float()
+    picture = draw.chance(captures) & shows_brain(hu)
     theta = (frames or Frames()).random(hu, picture, draw)
     hu, labels = warp(hu, labels, theta, size)
     hu = vary_hu(hu, draw)

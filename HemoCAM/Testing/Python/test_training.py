@@ -205,7 +205,7 @@ def test_training_refuses_to_overwrite_a_bundle(tiny_bundle, tmp_path):
 
 def blueprint(folder):
     content = tiny_manifest()
-    content["input"]["size"] = 64
+    content["input"] |= {"size": 64, "slab_mm": 20}  # few slabs
     del content["input"]["picture"]
     path = folder / "blueprint.json"
     path.write_text(json.dumps(content), encoding="utf-8")
@@ -216,7 +216,7 @@ def test_from_nothing_to_a_bundle_through_a_kill(tmp_path):
     """The whole of `hemocam train`, tiny: killed in its second epoch, called again, a bundle comes out."""
     command = [
         sys.executable, "-m", "HemoCAMLib.doors.cli", "train", "--output", str(tmp_path / "made"),
-        "--work", str(tmp_path / "work"), "--blueprint", str(blueprint(tmp_path)), "--patients", "3",
+        "--work", str(tmp_path / "work"), "--blueprint", str(blueprint(tmp_path)), "--patients", "2",
         "--validation-patients", "2", "--epochs", "2", "--steps", "6", "--batch", "4", "--workers", "1",
         "--device", "cpu",
     ]  # fmt: skip
@@ -238,7 +238,7 @@ def test_from_nothing_to_a_bundle_through_a_kill(tmp_path):
     manifest = Manifest.read(tmp_path / "made" / "model.json")
     assert manifest.name == "made" and manifest.raw["training"]["recipe"]["epochs"] == 2
     assert manifest.raw["training"]["command"] == (
-        "hemocam train --patients 3 --validation-patients 2 --epochs 2 --steps 6 --batch 4"
+        "hemocam train --patients 2 --validation-patients 2 --epochs 2 --steps 6 --batch 4"
     )
     assert manifest.picture.calibration.keys() == manifest.calibration.keys()
     assert set(manifest.thresholds) >= {"default", "hirescam", "scorecam"}

@@ -1,0 +1,109 @@
+"""What a trained network is worth: its calibration and thresholds, into the manifest, and its figures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..cams.methods import METHODS, stage_modules
+from ..models.manifest import Manifest
+from ..progress import Progress, silent
+from .calibrate import THRESHOLDS, calibrate, choose_thresholds, dice_curve
+from .capture import READ_CENTRE, READ_WIDTH
+from .evaluate import PICTURE_FILL, as_pictures, aucs, predict
+from .recipe import Recipe
+from .samples import Samples
+
+if TYPE_CHECKING:
+    import torch
+
+# AblationCAM and ScoreCAM run the network once a channel: their thresholds come from this many patients.
+_SLOW = {"ablationcam": 6, "scorecam": 6}
+_BLEEDING = 30
+
+
+def calibrate_content(
+    content: dict, network: torch.nn.Module, validation: Samples, recipe: Recipe, progress: Progress = silent
+) -> None:
+    """Fit calibration and decision thresholds into ``content``, of CTs and of screen captures each its own."""
+    manifest = Manifest.of(content)
+    found = []
+    pictures = as_pictures(validation, manifest.size, recipe.seed)
+    for phase, samples in (("Calibrating", validation), ("Calibrating for pictures", pictures)):
+        logits = predict(network, samples, manifest, lambda n: progress(phase, n, len(samples)))  # noqa: B023
+        found.append(calibrate(logits, samples, manifest.classes))
+    content["calibration"] = found[0]
+    content["input"]["picture"] = {
+        "centre": READ_CENTRE, "width": READ_WIDTH, "fill": PICTURE_FILL, "calibration": found[1],
+    }  # fmt: skip
+
+
+def choose_mask_thresholds(
+    content: dict,
+    network: torch.nn.Module,
+    validation: Samples,
+    stages: tuple[int, ...] | None,
+    progress: Progress = silent,
+) -> None:
+    """Fit a mask threshold a method and stage into ``content``; the default is that of the default map."""
+    manifest = Manifest.of(content)
+    if not validation.labels.any():
+        return
+    count = len(stage_modules(network))
+    stages = stages or tuple(range(min(4, count), count + 1))
+    thresholds = {"default": manifest.thresholds["default"]}
+    for method in METHODS:
+        some = bleeding(validation, _SLOW.get(method, _BLEEDING))
+        wanted = (manifest.stage,) if method in _SLOW else sorted({*stages, manifest.stage})
+        found = choose_thresholds(network, some, manifest, (method,), tuple(wanted), progress)
+        thresholds[method] = found[method]
+    thresholds["default"] = thresholds[manifest.method][str(manifest.stage)]
+    content["explanation"]["thresholds"] = thresholds
+
+
+def measure(
+    network: torch.nn.Module, test: Samples, manifest: Manifest, recipe: Recipe, progress: Progress = silent
+) -> dict[str, float]:
+    """Figures on slabs that neither trained nor chose anything."""
+    logits = predict(network, test, manifest, lambda n: progress("Measuring", n, len(test)))
+    values = aucs(logits, test, manifest.classes)
+    pictures = as_pictures(test, manifest.size, recipe.seed)
+    logits_of_pictures = predict(network, pictures, manifest)
+    target = f"auc_{manifest.target}"
+    values[f"{target} of screen captures"] = aucs(logits_of_pictures, pictures, manifest.classes)[target]
+    for what, samples, z, calibration in (
+        ("slabs", test, logits, manifest.calibration),
+        ("screen captures", pictures, logits_of_pictures, manifest.picture.calibration),
+    ):
+        sensitivity, specificity = operating_point(z, samples, manifest, calibration)
+        values |= {f"sensitivity, {what}": sensitivity, f"specificity, {what}": specificity}
+    if test.labels.any():
+        curve, hits = dice_curve(network, test, manifest, manifest.method, manifest.stage, progress)
+        threshold = manifest.mask_threshold(manifest.method, manifest.stage)
+        chosen = np.abs(THRESHOLDS - threshold).argmin()
+        values["Dice of the default mask, mean over bleeding patients"] = float(curve[chosen])
+        values["peak of the map inside the bleeding"] = hits
+    return {k: round(float(v), 4) for k, v in values.items() if np.isfinite(v)}  # a kind may be missing
+
+
+def bleeding(samples: Samples, count: int) -> Samples:
+    """The first ``count`` patients with a hemorrhage."""
+    chosen = np.unique(samples.patient[samples.labels.any(axis=(1, 2))])[:count]
+    return samples.rows(np.isin(samples.patient, chosen))
+
+
+def operating_point(
+    logits: np.ndarray,
+    samples: Samples,
+    manifest: Manifest,
+    calibration: dict[str, tuple[float, float, float]],
+) -> tuple[float, float]:
+    """Sensitivity and specificity for the default target's slabs at the shipped threshold."""
+    column = manifest.class_index(manifest.target)
+    slope, intercept, threshold = calibration[manifest.target]
+    targets, weights = samples.targets(manifest.classes)
+    counted = weights[:, column] > 0
+    called = 1 / (1 + np.exp(-(slope * logits[counted, column] + intercept))) >= threshold
+    truth = targets[counted, column] > 0
+    return float(called[truth].mean()), float(1 - called[~truth].mean())
