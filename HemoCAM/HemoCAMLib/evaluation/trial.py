@@ -42,6 +42,8 @@ def examine_phantoms(
     dict
         A figure's name: (value, low, high), the interval by patient.
     """
+    from scipy.special import expit
+
     from ..training.calibrate import THRESHOLDS, dice_curve
     from ..training.evaluate import as_pictures, predict
 
@@ -58,7 +60,7 @@ def examine_phantoms(
         progress(f"Measuring on {what}", 0, 1)
         z = predict(network, own, manifest)[:, column].astype(np.float64)
         slope, intercept, threshold = calibrated.calibration[manifest.target]
-        called = slope * z + intercept >= np.log(threshold / (1 - threshold))
+        called = expit(slope * z + intercept) >= threshold
         found[f"{what}: AUC"] = draws.auc(z, truth, counted)
         found[f"{what}: sensitivity"] = draws.mean(called, truth & counted)
         found[f"{what}: specificity"] = draws.mean(~called, ~truth & counted)
