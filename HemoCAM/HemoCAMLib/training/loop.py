@@ -14,7 +14,7 @@ from ..models.bundle import build_network
 from ..models.manifest import Manifest
 from ..progress import Progress, silent
 from .devices import launch
-from .pool import Flow, Pool, Workshop
+from .pool import Flow, Pool, Workshop, hire
 from .recipe import Recipe
 from .record import draw_curves, load_checkpoint, save_checkpoint, write_log
 from .samples import Samples, columns
@@ -41,7 +41,7 @@ def train(
     progress: Progress = silent,
     *,
     fabric: Fabric | None = None,
-    workers: int = 0,
+    workers: int | Workshop = 0,
 ) -> torch.nn.Module:
     """Train a network and return it with averaged weights, on the CPU, in evaluation mode.
 
@@ -82,7 +82,7 @@ def train(
         run.restore(state)
     exam = _Exam(validation, manifest, recipe) if fabric.is_global_zero else None
     parts = source if isinstance(source, Mixed) else Mixed(((source, 1.0),))
-    with Workshop(workers) as workshop:
+    with hire(workers) as workshop:
         flow = Flow(recipe.pool, recipe.first, recipe.inflow)
         pools = [Pool(s, workshop, flow, fabric.global_rank, fabric.world_size) for s, _ in parts.parts]
         while run.epoch < recipe.epochs and not run.stopped:

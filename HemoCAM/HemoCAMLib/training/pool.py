@@ -70,6 +70,16 @@ class Workshop:
             yield running.popleft().result()
 
 
+@contextlib.contextmanager
+def hire(workers: int | Workshop) -> Iterator[Workshop]:
+    """A workshop of so many processes, closed at the end; or one that is there already, left open."""
+    if isinstance(workers, Workshop):
+        yield workers
+    else:
+        with Workshop(workers) as workshop:
+            yield workshop
+
+
 def _start_worker() -> None:
     """Keep to one core, leave Ctrl-C to the parent, and end with it even if it is killed."""
     os.environ["OMP_NUM_THREADS"] = "1"

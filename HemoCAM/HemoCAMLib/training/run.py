@@ -115,53 +115,61 @@ def train_bundle(
     parts = _split(cases, manifest, recipe)
     fabric = fabric or launch()
     cache = work / "patients"
+    with Workshop(workers) as workshop:
 
-    def virtual(offset: int) -> Samples:
-        specs = cohort(cases.validation_patients, recipe.seed + offset)
-        return prepare(specs, manifest, cache, workers, progress)
+        def virtual(offset: int) -> Samples:
+            specs = cohort(cases.validation_patients, recipe.seed + offset)
+            return prepare(specs, manifest, cache, workshop, progress)
 
-    held = validation = None
-    if fabric.is_global_zero:
-        held = virtual(1000)
-        validation = _read(parts[0], workers, progress) if parts else held
+        held = validation = None
+        if fabric.is_global_zero:
+            held = virtual(1000)
+            validation = _read(parts[0], workshop, progress) if parts else held
+        source = _source(cases, parts, manifest, recipe, cache, fabric.world_size)
+        network = train(source, validation, manifest, recipe, work, progress, fabric=fabric, workers=workshop)
+        if not fabric.is_global_zero:
+            return None
+        network = fabric.to_device(network)
+        calibrate_content(content, network, validation, recipe, progress)
+        choose_mask_thresholds(content, network, held, stages, progress)
+        content["training"] = {
+            **content["training"],
+            "command": command,
+            "cases": {
+                k: v for k, v in asdict(cases).items() if k not in ("data", "labels")
+            },  # no path of a machine
+            "recipe": asdict(recipe),
+            "devices": f"{fabric.world_size} x {fabric.device.type}",
+            "versions": _versions(),
+        }
+        if parts:
+            _name_data(content, cases, parts)
+        tests = {f"{cases.validation_patients} virtual patients": virtual(2000)}
+        if parts:
+            tests[f"{len(parts[1])} patients of the data set"] = _read(parts[1], workshop, progress)
+        content["measured"] = [
+            {
+                "on": f"{what} that neither trained nor chose anything",
+                "command": command,
+                "values": measure(network, test, Manifest.of(content), recipe, progress),
+            }
+            for what, test in tests.items()
+        ]
+        return write_bundle(network.cpu(), content, output)
+
+
+def _source(
+    cases: Cases, parts: list[DiskPatients], manifest: Manifest, recipe: Recipe, cache: Path, ranks: int
+) -> Mixed:
+    """What trains: the data set's part, virtual patients, or both."""
     sources: list[tuple[Source, float]] = [(parts[2], cases.data_share)] if parts else []
     if cases.patients:
         count = cases.patients
-        if cases.fresh:
-            count = (recipe.first + int(recipe.inflow * recipe.steps) + recipe.pool) * fabric.world_size
-        made = VirtualPatients(cohort(count, recipe.seed), manifest, cache, keep=not cases.fresh)
-        sources.append((made, 1 - cases.data_share))
-    source = Mixed(tuple(sources))
-    network = train(source, validation, manifest, recipe, work, progress, fabric=fabric, workers=workers)
-    if not fabric.is_global_zero:
-        return None
-    network = fabric.to_device(network)
-    calibrate_content(content, network, validation, recipe, progress)
-    choose_mask_thresholds(content, network, held, stages, progress)
-    content["training"] = {
-        **content["training"],
-        "command": command,
-        "cases": {
-            k: v for k, v in asdict(cases).items() if k not in ("data", "labels")
-        },  # no path of a machine
-        "recipe": asdict(recipe),
-        "devices": f"{fabric.world_size} x {fabric.device.type}",
-        "versions": _versions(),
-    }
-    if parts:
-        _name_data(content, cases, parts)
-    tests = {f"{cases.validation_patients} virtual patients": virtual(2000)}
-    if parts:
-        tests[f"{len(parts[1])} patients of the data set"] = _read(parts[1], workers, progress)
-    content["measured"] = [
-        {
-            "on": f"{what} that neither trained nor chose anything",
-            "command": command,
-            "values": measure(network, test, Manifest.of(content), recipe, progress),
-        }
-        for what, test in tests.items()
-    ]
-    return write_bundle(network.cpu(), content, output)
+        if cases.fresh:  # all that will ever enter, and those made ahead
+            count = (recipe.first + int(recipe.inflow * recipe.steps) + recipe.pool) * ranks
+        specs = cohort(count, recipe.seed)
+        sources.append((VirtualPatients(specs, manifest, cache, keep=not cases.fresh), 1 - cases.data_share))
+    return Mixed(tuple(sources))
 
 
 def _split(cases: Cases, manifest: Manifest, recipe: Recipe) -> list[DiskPatients]:
@@ -173,12 +181,11 @@ def _split(cases: Cases, manifest: Manifest, recipe: Recipe) -> list[DiskPatient
     )
 
 
-def _read(part: DiskPatients, workers: int, progress: Progress) -> Samples:
+def _read(part: DiskPatients, workshop: Workshop, progress: Progress) -> Samples:
     read = []
-    with Workshop(workers) as workshop:
-        for samples in workshop.stream([part.job(n) for n in range(len(part))]):
-            read.append(samples)
-            progress("Reading patients", len(read), len(part))
+    for samples in workshop.stream([part.job(n) for n in range(len(part))]):
+        read.append(samples)
+        progress("Reading patients", len(read), len(part))
     return join(read)
 
 

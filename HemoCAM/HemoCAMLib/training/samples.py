@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +22,9 @@ from ..phantoms import patient as phantom
 from ..phantoms.patient import KINDS, PatientSpec, make_patient
 from ..pipeline import network_slabs
 from ..progress import Progress, silent
+
+if TYPE_CHECKING:
+    from .pool import Workshop
 
 CLASSES = ("any", *KINDS)
 # A slab counts as bleeding from this area on, and as clean below a voxel or two; in between it trains nothing.
@@ -162,18 +166,18 @@ def prepare(
     specs: Sequence[PatientSpec],
     manifest: Manifest,
     cache: Path,
-    workers: int = 1,
+    workers: int | Workshop = 1,
     progress: Progress = silent,
 ) -> Samples:
     """Make every patient once, in ``cache``, and load them all; a second call takes up where one was killed.
 
     ``workers``: processes that make them; 0 makes them in this one.
     """
-    from .pool import Workshop
+    from .pool import hire
 
     cache.mkdir(parents=True, exist_ok=True)
     made = []
-    with Workshop(workers) as workshop:
+    with hire(workers) as workshop:
         jobs = [functools.partial(cached_patient, spec, manifest, cache) for spec in specs]
         for samples in workshop.stream(jobs):
             made.append(samples)
