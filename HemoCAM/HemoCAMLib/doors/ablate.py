@@ -31,7 +31,10 @@ def add_to(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     )
     command.add_argument("--seeds", type=int, default=3, metavar="N", help="full trainings (3)")
     command.add_argument(
-        "--seed", type=int, default=1, help="of the first full and of all ablated trainings (1)"
+        "--repeats", type=int, default=1, metavar="N", help="trainings without each group (1)"
+    )
+    command.add_argument(
+        "--seed", type=int, default=1, help="of the first training; the others' follow it (1)"
     )
     command.add_argument("--patients", type=int, default=400, metavar="N", help="of each training (400)")
     command.add_argument("--validation-patients", type=int, default=60, metavar="N", help="(60)")
@@ -53,7 +56,7 @@ def add_to(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
 def command_line(options: argparse.Namespace) -> str:
     """The command as it enters the table: what decides the result, no path."""
     words = ["hemocam", "ablate"]
-    for name in ("groups", "steps", "batch", "sizes", "seeds", "seed", "patients", "validation_patients",
+    for name in ("groups", "steps", "batch", "sizes", "seeds", "repeats", "seed", "patients", "validation_patients",
                  "test_patients"):  # fmt: skip
         value = getattr(options, name)
         if value is not None:
@@ -88,6 +91,7 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> int:
             seed=options.seed,
         ),
         seeds=options.seeds,
+        repeats=options.repeats,
         patients=options.patients,
         validation_patients=options.validation_patients,
         test_patients=options.test_patients,

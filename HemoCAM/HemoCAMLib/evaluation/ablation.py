@@ -31,6 +31,7 @@ from .trial import examine_phantoms, examine_slices
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+    from ..training.pool import Workshop
     from ..training.samples import Samples
 
 Figures = dict[str, tuple[float, float, float]]
@@ -45,9 +46,9 @@ class Plan:
     groups:
         Of :data:`~..phantoms.spec.GROUPS`, each left out in a training of its own.
     recipe:
-        Of every training; its seed is that of the first full training and of all ablated ones.
-    seeds:
-        Trainings with the full generator, at least 2.
+        Of every training; its seed is that of the first training, the others' follow it.
+    seeds, repeats:
+        Trainings with the full generator, at least 2, and without each group, with the same seeds, at least 1.
     patients, validation_patients, test_patients:
         Virtual patients of each training, and, of the full generator and the same for all trainings, those that
         choose thresholds and those that measure.
@@ -58,6 +59,7 @@ class Plan:
     groups: tuple[str, ...]
     recipe: Recipe = field(default_factory=Recipe)
     seeds: int = 3
+    repeats: int = 1
     patients: int = 400
     validation_patients: int = 60
     test_patients: int = 100
@@ -75,6 +77,8 @@ class Plan:
             raise OptionError(
                 "One training of the full generator tells nothing of the noise; give --seeds 2 or more."
             )
+        if not 1 <= self.repeats <= self.seeds:
+            raise OptionError(f"Each group needs 1 to {self.seeds} trainings (--seeds); correct --repeats.")
         if min(self.patients, self.validation_patients, self.test_patients) < 2:
             raise OptionError("Training, validation and test need at least two patients each.")
 
@@ -82,7 +86,7 @@ class Plan:
         """All trainings: the full ones first."""
         first = self.recipe.seed
         full = [Trial((), first + n) for n in range(self.seeds)]
-        return [*full, *(Trial((group,), first) for group in self.groups)]
+        return [*full, *(Trial((group,), first + n) for group in self.groups for n in range(self.repeats))]
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,8 @@ class Trial:
     @property
     def name(self) -> str:
         """Of its folder and bundle."""
-        return f"without-{'-'.join(self.without)}" if self.without else f"full-{self.seed}"
+        left_out = "without-" + "-".join(self.without) if self.without else "full"
+        return f"{left_out}-{self.seed}"
 
 
 @dataclass(frozen=True)
@@ -138,16 +143,18 @@ def ablate(
         If the slices or their labels cannot be read.
     """
     from ..training.devices import launch
+    from ..training.pool import Workshop
 
     content = json.loads(plan.blueprint.read_text(encoding="utf-8"))
     Manifest.of(content, str(plan.blueprint))
     taken = [content[k] for k in ("input", "architecture", "classes", "explanation")]
-    settled = {k: v for k, v in asdict(plan).items() if k not in ("groups", "seeds", "blueprint")}
+    settled = {k: v for k, v in asdict(plan).items() if k not in ("groups", "seeds", "repeats", "blueprint")}
     claim(
         folder, "ablation.txt", [settled, taken, generator_digest()], "ablation of another plan or generator"
     )
-    bench = _Bench(plan, folder, content, fabric or launch(), workers, progress)
-    return [Outcome(trial, bench.figures(trial, slices)) for trial in plan.trials()]
+    with Workshop(workers) as workshop:
+        bench = _Bench(plan, folder, content, fabric or launch(), workshop, progress)
+        return [Outcome(trial, bench.figures(trial, slices)) for trial in plan.trials()]
 
 
 # Offsets of the cohorts' seeds, those of `hemocam train`.
@@ -159,10 +166,16 @@ class _Bench:
     """What all trials share: the plan, the held-out patients, the device."""
 
     def __init__(
-        self, plan: Plan, folder: Path, blueprint: dict, fabric: Fabric, workers: int, progress: Progress
+        self,
+        plan: Plan,
+        folder: Path,
+        blueprint: dict,
+        fabric: Fabric,
+        workshop: Workshop,
+        progress: Progress,
     ) -> None:
         self.plan, self.folder, self.blueprint = plan, folder, blueprint
-        self.fabric, self.workers, self.progress = fabric, workers, progress
+        self.fabric, self.workshop, self.progress = fabric, workshop, progress
         self._held: dict[int, Samples] = {}
 
     def held_out(self, offset: int) -> Samples:
@@ -174,7 +187,7 @@ class _Bench:
             count = plan.validation_patients if offset == VALIDATION else plan.test_patients
             specs = cohort(count, plan.recipe.seed + offset)
             manifest, cache = Manifest.of(self.blueprint), self.folder / "patients"
-            self._held[offset] = prepare(specs, manifest, cache, self.workers, self.progress)
+            self._held[offset] = prepare(specs, manifest, cache, self.workshop, self.progress)
         return self._held[offset]
 
     def figures(self, trial: Trial, slices: Path | None) -> Figures:
@@ -221,7 +234,7 @@ class _Bench:
         work = folder / WORK
         source = VirtualPatients(specs, manifest, work / "patients")
         network = train(
-            source, validation, manifest, recipe, work, progress, fabric=self.fabric, workers=self.workers
+            source, validation, manifest, recipe, work, progress, fabric=self.fabric, workers=self.workshop
         )
         network = self.fabric.to_device(network)
         calibrate_content(content, network, validation, recipe, progress)

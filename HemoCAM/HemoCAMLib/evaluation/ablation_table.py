@@ -1,8 +1,9 @@
-"""The ablation's table: each trial beside the full generator, and what differences are more than noise."""
+"""The ablation's tables: trainings without a group beside full ones, and what is more than noise."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,50 +13,84 @@ from ..phantoms.spec import GROUPS
 from .ablation import Outcome
 from .tables import write_rows, write_text
 
+LEVEL = 0.95
 
-def columns(outcomes: list[Outcome]) -> list[str]:
-    """Figures that every trial has, in the order of the first."""
-    return [name for name in outcomes[0].figures if all(name in o.figures for o in outcomes)]
+
+@dataclass(frozen=True)
+class Difference:
+    """Mean of a figure without a group, its distance from the full generator's, and how far chance reaches."""
+
+    value: float
+    difference: float
+    noise: float
+
+    def text(self) -> str:
+        """``0.912 (-0.034*)``: the star says that the difference is beyond :attr:`noise`."""
+        if math.isnan(self.value):
+            return "-"
+        star = "\\*" if abs(self.difference) > self.noise else ""
+        return f"{self.value:.3f} ({self.difference:+.3f}{star})"
+
+
+def noise(full: np.ndarray, repeats: int) -> float:
+    """How far the mean of ``repeats`` further trainings may lie from that of ``full`` by chance, in 95 of 100 cases.
+
+    Student's prediction interval, t(0.975, n - 1) s sqrt(1 / n + 1 / repeats), from the n trainings with the full
+    generator; without a group the spread is taken to be the same.
+    """
+    from scipy.stats import t
+
+    count = len(full)
+    reach = t.ppf((1 + LEVEL) / 2, count - 1) * full.std(ddof=1)
+    return float(reach * math.sqrt(1 / count + 1 / repeats))
+
+
+def compare(outcomes: list[Outcome], figure: str) -> dict[str, Difference]:
+    """Each group's difference in a figure; NaN where a training lacks a value."""
+    full = np.array([o.figures[figure][0] for o in outcomes if not o.trial.without])
+    found = {}
+    for group in groups(outcomes):
+        own = np.array([o.figures[figure][0] for o in outcomes if o.trial.without == (group,)])
+        found[group] = Difference(own.mean(), own.mean() - full.mean(), noise(full, len(own)))
+    return found
+
+
+def groups(outcomes: list[Outcome]) -> list[str]:
+    """Groups that were left out, in order."""
+    return list(dict.fromkeys(group for o in outcomes for group in o.trial.without))
 
 
 def lines(outcomes: list[Outcome]) -> list[str]:
-    """The table in Markdown, and how to read it."""
-    names = columns(outcomes)
+    """Markdown: a table for each set of test cases, how to read them, and what the groups are."""
+    names = [n for n in outcomes[0].figures if all(n in o.figures for o in outcomes)]
     full = [o for o in outcomes if not o.trial.without]
-    values = np.array([[o.figures[n][0] for n in names] for o in full])
-    mean, low, high = values.mean(0), values.min(0), values.max(0)
-    rows = [
-        [f"full, mean of {len(full)} seeds", *(f"{v:.3f}" for v in mean)],
-        ["full, lowest to highest", *(f"{a:.3f} to {b:.3f}" for a, b in zip(low, high, strict=True))],
-        ["full, standard deviation of a training", *(f"{v:.3f}" for v in values.std(0, ddof=1))],
-    ]
-    for outcome in outcomes:
-        if outcome.trial.without:
-            cells = [
-                _against(outcome.figures[n][0], *span)
-                for n, span in zip(names, zip(mean, low, high, strict=True), strict=True)
-            ]
-            rows.append([f"without {', '.join(outcome.trial.without)}", *cells])
+    text = []
+    for cases in dict.fromkeys(name.partition(": ")[0] for name in names):
+        own = [name for name in names if name.partition(": ")[0] == cases]
+        values = np.array([[o.figures[n][0] for n in own] for o in full])
+        repeats = len([o for o in outcomes if o.trial.without]) // max(1, len(groups(outcomes)))
+        rows = [
+            [f"full, mean of {len(full)}", *(f"{v:.3f}" for v in values.mean(0))],
+            ["full, standard deviation", *(f"{v:.3f}" for v in values.std(0, ddof=1))],
+            ["noise of a difference", *(f"± {noise(v, max(1, repeats)):.3f}" for v in values.T)],
+        ]
+        found = [compare(outcomes, n) for n in own]
+        rows += [[f"without {group}", *(f[group].text() for f in found)] for group in groups(outcomes)]
+        columns = [name.partition(": ")[2] for name in own]
+        text += [f"## On {cases}", "", *markdown_table(("generator", *columns), rows), ""]
     return [
-        *markdown_table(("generator", *names), rows),
+        *text,
+        "In brackets: the difference from the full generator's mean; below 0, the group helps. \\*: beyond what "
+        f"trainings that differ by their seeds alone differ by in {LEVEL:.0%} of cases; of twenty comparisons one "
+        "has a star by chance.",
         "",
-        "In brackets: the difference from the full generator's mean; below 0, the group helps. \\*: outside of what "
-        f"the {len(full)} trainings of the full generator span. One training each: smaller differences are noise.",
-        "",
-        *[f"- {group}: {GROUPS[group]}" for o in outcomes for group in o.trial.without],
+        *[f"- {group}: {GROUPS[group]}" for group in groups(outcomes)],
         "",
     ]
-
-
-def _against(value: float, mean: float, low: float, high: float) -> str:
-    if math.isnan(value):
-        return "-"
-    mark = "" if low <= value <= high else "\\*"
-    return f"{value:.3f} ({value - mean:+.3f}{mark})"
 
 
 def write_table(outcomes: list[Outcome], command: str, folder: Path) -> list[str]:
-    """Write ``ablation.md`` and ``ablation.csv`` (a row a trial and figure); return the table's lines."""
+    """Write ``ablation.md`` and ``ablation.csv`` (a row a trial and figure); return the tables' lines."""
     found = lines(outcomes)
     write_text(
         "\n".join(["# Ablation of the generator", "", f"`{command}`", "", *found]), folder / "ablation.md"

@@ -12,7 +12,7 @@ from HemoCAMLib.doors.cli import main
 from HemoCAMLib.errors import Cancelled, InputError, OptionError, OutputError
 from HemoCAMLib.evaluation import ablation
 from HemoCAMLib.evaluation.ablation import Outcome, Plan, Trial, ablate
-from HemoCAMLib.evaluation.ablation_table import lines, write_table
+from HemoCAMLib.evaluation.ablation_table import compare, lines, noise, write_table
 from HemoCAMLib.models.bundle import Bundle
 from HemoCAMLib.models.preprocess import window
 from HemoCAMLib.phantoms.patient import PatientSpec, make_patient
@@ -60,7 +60,7 @@ def setting(tmp_path_factory):
             Image.fromarray(mask).save(slices / "masks" / f"{n}.png")
     with (slices / "labels.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows(rows)
-    plan = Plan(("noise",), RECIPE, 2, 2, 2, 2, folder / "blueprint.json")
+    plan = Plan(("noise",), RECIPE, 2, 1, 2, 2, 2, folder / "blueprint.json")
     return plan, slices
 
 
@@ -85,7 +85,7 @@ def test_trials_differ_by_one_group_and_go_on_where_they_stopped(setting, tmp_pa
     assert len(trained) == 2
     phases = set()
     outcomes = ablate(plan, tmp_path / "out", workers=0, progress=lambda phase, *_: phases.add(phase))
-    assert [o.trial.name for o in outcomes] == ["full-5", "full-6", "without-noise"]
+    assert [o.trial.name for o in outcomes] == ["full-5", "full-6", "without-noise-5"]
     assert len(trained) == 3 and not any(phase.startswith("full-5") for phase in phases)
     full, other, ablated = trained
     assert [replace(spec, without=()) for spec in ablated] == full and ablated[0].without == ("noise",)
@@ -99,7 +99,7 @@ def test_trials_differ_by_one_group_and_go_on_where_they_stopped(setting, tmp_pa
             assert np.array_equal(figure, after.figures[name], equal_nan=True)
     assert all(0 <= figure[0] <= 1 for o in with_slices for figure in o.figures.values())
 
-    own = tmp_path / "out" / "without-noise"
+    own = tmp_path / "out" / "without-noise-5"
     assert {p.name for p in own.iterdir()} == {
         "bundle", "curves.png", "log.csv", "phantoms.json", "scores.csv", "slices.json",
     }  # fmt: skip
@@ -108,7 +108,7 @@ def test_trials_differ_by_one_group_and_go_on_where_they_stopped(setting, tmp_pa
     assert bundle.manifest.for_pictures().calibration != bundle.manifest.calibration
 
     more = ablate(replace(plan, groups=("noise", "kernel")), tmp_path / "out", workers=0)
-    assert [o.trial.name for o in more][-1] == "without-kernel" and len(trained) == 4
+    assert [o.trial.name for o in more][-1] == "without-kernel-5" and len(trained) == 4
     with pytest.raises(OutputError, match="another plan"):
         ablate(replace(plan, patients=3), tmp_path / "out", workers=0)
     (slices / "5.png").unlink()
@@ -122,48 +122,70 @@ def test_a_plan_that_tells_nothing_is_refused():
         ({"groups": ("noise", "noise")}, "named twice"),
         ({"groups": (), "seeds": 1}, "--seeds 2"),
         ({"groups": (), "patients": 1}, "at least two"),
+        ({"groups": (), "repeats": 4}, "1 to 3 trainings"),
     ):
         with pytest.raises(OptionError, match=sentence):
             Plan(**changes)
     assert [t.name for t in Plan(("noise",), Recipe(seed=4), 2).trials()] == [
         "full-4",
         "full-5",
-        "without-noise",
+        "without-noise-4",
     ]
 
 
 def outcome(without, seed, auc, dice):
-    return Outcome(
-        Trial(without, seed), {"AUC": (auc, auc - 0.02, auc + 0.02), "Dice": (dice, math.nan, math.nan)}
-    )
+    figures = {"phantoms: AUC": (auc, auc - 0.02, auc + 0.02), "slices: Dice": (dice, math.nan, math.nan)}
+    return Outcome(Trial(without, seed), figures)
+
+
+def test_the_noise_is_that_of_two_means_of_one_distribution():
+    """Of trainings that differ by nothing, 95 in 100 differences lie within it."""
+    rng = np.random.default_rng(0)
+    for repeats in (1, 3):
+        within = 0
+        for _ in range(2000):
+            full, own = rng.normal(0.9, 0.01, 4), rng.normal(0.9, 0.01, repeats)
+            within += abs(own.mean() - full.mean()) <= noise(full, repeats)
+        assert 0.935 < within / 2000 < 0.965
 
 
 def test_the_table_tells_what_is_more_than_noise(tmp_path):
     found = [
-        outcome((), 1, 0.90, 0.5), outcome((), 2, 0.94, 0.6),
-        outcome(("noise",), 1, 0.85, 0.55), outcome(("edema",), 1, 0.93, math.nan),
+        *(outcome((), n, auc, 0.5 + n / 10) for n, auc in enumerate((0.90, 0.91, 0.92))),
+        outcome(("noise",), 0, 0.80, 0.60), outcome(("edema",), 0, 0.89, math.nan),
     ]  # fmt: skip
     text = lines(found)
-    assert "| full, mean of 2 seeds | 0.920 | 0.550 |" in text
-    assert "| full, lowest to highest | 0.900 to 0.940 | 0.500 to 0.600 |" in text
-    assert "| full, standard deviation of a training | 0.028 | 0.071 |" in text
-    assert "| without noise | 0.850 (-0.070\\*) | 0.550 (+0.000) |" in text
-    assert "| without edema | 0.930 (+0.010) | - |" in text
+    reach = 4.302653 * 0.01 * math.sqrt(4 / 3)  # t(0.975, 2)
+    assert "| full, mean of 3 | 0.910 |" in text and "| full, standard deviation | 0.010 |" in text
+    assert f"| noise of a difference | ± {reach:.3f} |" in text
+    assert "| without noise | 0.800 (-0.110\\*) |" in text and "| without edema | 0.890 (-0.020) |" in text
+    assert "| without noise | 0.600 (+0.000) |" in text and "| without edema | - |" in text
+    assert text.index("## On phantoms") < text.index("## On slices")
     assert f"- noise: {GROUPS['noise']}" in text
     write_table(found, "hemocam ablate", tmp_path)
     with (tmp_path / "ablation.csv").open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
-    assert rows[4] == {
-        "trial": "without-noise", "without": "noise", "seed": "1", "figure": "AUC", "value": "0.850000",
-        "low": "0.830000", "high": "0.870000",
+    assert rows[6] == {
+        "trial": "without-noise-0", "without": "noise", "seed": "0", "figure": "phantoms: AUC",
+        "value": "0.800000", "low": "0.780000", "high": "0.820000",
     }  # fmt: skip
     assert (tmp_path / "ablation.md").read_text(encoding="utf-8").startswith("# Ablation of the generator")
 
 
+def test_repeated_trainings_count_by_their_mean():
+    full = [outcome((), n, auc, 0.5) for n, auc in enumerate((0.90, 0.94))]
+    twice = [outcome(("noise",), n, auc, 0.5) for n, auc in enumerate((0.80, 0.84))]
+    found = compare([*full, *twice], "phantoms: AUC")["noise"]
+    assert (found.value, found.difference) == pytest.approx((0.82, -0.10))
+    assert found.noise == pytest.approx(
+        compare([*full, twice[0]], "phantoms: AUC")["noise"].noise * math.sqrt(2 / 3)
+    )
+
+
 def test_a_figure_that_one_trial_lacks_is_left_out():
     one, other = outcome((), 1, 0.9, 0.5), outcome((), 2, 0.9, 0.5)
-    del other.figures["Dice"]
-    assert lines([one, other])[0] == "| generator | AUC |"
+    del other.figures["slices: Dice"]
+    assert not any("slices" in line for line in lines([one, other]))
 
 
 def test_the_command_refuses_before_any_work(tmp_path, capsys):
