@@ -51,7 +51,8 @@ class Artefacts:
             part = picture[first : first + count]
             rows, columns = round(dy / frame.pixel), round(dx / frame.pixel)
             moved = torch.roll(part, (rows, columns), (1, 2))
-            waves = torch.cos(frame.y[first : first + count] * 0.9) * (abs(dy) + abs(dx)) * 0.7
+            x, y = frame.x[first : first + count], frame.y[first : first + count]
+            waves = torch.cos(y * 0.9 + x * 0.05) * torch.cos(y * 0.31 - x * 0.11) * (abs(dy) + abs(dx)) * 0.5
             part.lerp_(moved, share).add_(waves * (skin[first : first + count] > 4))
 
     @staticmethod

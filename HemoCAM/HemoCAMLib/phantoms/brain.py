@@ -118,16 +118,17 @@ class Brain:
         hind = torch.broadcast_to(hindbrain, frame.shape)
         ribbon = at_most(depth - 4.0, 8.0)
         patch = frame.field(self.patchy)
-        here = (depth > -1.5) & (depth < 32) & (hind < 0.9)
-        d = depth[here]
-        x, y, z = frame.x[here], frame.y[here], frame.z[here]
+        here = torch.nonzero(((depth > -1.5) & (depth < 32) & (hind < 0.9)).view(-1))[:, 0]
+        d, x, y, z, rough = (layer.view(-1)[here] for layer in (depth, frame.x, frame.y, frame.z, patch))
         stretch = 0.35 + 0.65 / at_least(1 - d * (1 / 75), 0.3)
-        gap = torch.abs(self.convolutions.at(z * stretch, y * stretch, x * stretch)) * self.spacing
-        over = at_least(d - self.sulcus_depth * (1 + 0.25 * patch[here]), 0)
-        half = self.sulcus_mm * (1 + 0.35 * patch[here]) * (1 - 0.45 * sigmoid((-8 - z) / 4))
+        gap = torch.abs(self.convolutions.at(z * stretch, y * stretch, x * stretch)).mul_(self.spacing)
+        over = at_least(d - self.sulcus_depth * (1 + 0.25 * rough), 0)
+        half = self.sulcus_mm * (1 + 0.35 * rough) * (1 - 0.45 * sigmoid((-8 - z) / 4))
         blur = frame.edge + 0.35 * frame.step
-        sulci[here] = sheet(gap, at_least(half - 0.15 * over, 0), blur) * (1 - hind[here])
-        ribbon[here] = at_most(ribbon[here], gap + 0.6 * over - half - 2.2)
+        folds = sheet(gap, at_least(half - 0.15 * over, 0), blur)
+        sulci.view(-1)[here] = folds * (1 - hind.reshape(-1)[here])
+        inside = gap.add_(over, alpha=0.6).sub_(half).sub_(2.2)
+        ribbon.view(-1)[here] = torch.minimum(ribbon.view(-1)[here], inside)
         if self.rim_mm > 0.1:
             front = 1 + 0.5 * torch.clip(-frame.y * (1 / 80), -1, 1)
             rim = self.rim_mm * torch.clip(front + 0.4 * patch, 0, 2) - depth

@@ -112,6 +112,8 @@ class Frame:
         self.pixel, self.step = float(pixel_mm), float(step_mm)
         self.device = torch.device(device)
         self._cache: dict[tuple, object] = {}
+        self._rows_and_columns = y_mm, x_mm
+        self._cut = slice(None), slice(None)
         warp = place.warp
         self._matrix = place.matrix
         self._inverse = np.linalg.inv(self._matrix)
@@ -154,12 +156,12 @@ class Frame:
         return field.through(z, self._weights(field, 1)[j], self._weights(field, 2)[i], self._cache[key][1])
 
     def _weights(self, field: SmoothField, axis: int) -> Tensor:
-        """Spline weights of all rows (axis 1) or columns (axis 2), computed once for all fields of a pitch."""
+        """Spline weights of the rows (axis 1) or columns (axis 2), computed once for all fields of a pitch."""
         key = axis, field.pitch[axis]
         if key not in self._cache:
-            weights = field.weights(axis, self.y_mm if axis == 1 else self.x_mm)
+            weights = field.weights(axis, self._rows_and_columns[axis - 1])
             self._cache[key] = torch.from_numpy(weights).to(self.device)
-        return self._cache[key]
+        return self._cache[key][self._cut[axis - 1]]
 
     def window(self, box: Box) -> Window | None:
         """Index window (k, j, i) that holds a box ((x0, x1), (y0, y1), (z0, z1)) of the head, or None."""
@@ -179,11 +181,14 @@ class Frame:
         """Head coordinates (x, y, z) of a window."""
         return self.x[window], self.y[window], self.z[window]
 
-    def part(self, block: slice) -> Frame:
-        """Return the sub-slices ``block`` as a frame of their own, sharing memory."""
+    def part(self, window: Window) -> Frame:
+        """Return a window (k, j, i) of the block as a frame of its own, sharing memory."""
         frame = object.__new__(Frame)
         frame.__dict__.update((k, v) for k, v in self.__dict__.items() if k not in ("low", "high"))
-        frame.z_mm = self.z_mm[block]
-        frame.x, frame.y, frame.z = self.x[block], self.y[block], self.z[block]
+        k, j, i = window
+        frame.z_mm, frame.y_mm, frame.x_mm = self.z_mm[k], self.y_mm[j], self.x_mm[i]
+        # contiguous copies: most operations on them are faster, and there are many
+        frame.x, frame.y, frame.z = (axis[window].contiguous() for axis in (self.x, self.y, self.z))
         frame.shape = frame.x.shape
+        frame._cut = j, i
         return frame

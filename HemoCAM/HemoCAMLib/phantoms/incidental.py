@@ -140,9 +140,9 @@ class Incidentals:
         self._vessels(frame, cavity, hu)
         if self.contrast:
             veins = fill(frame.field(self.veins) - 1.5, 0.6) * (fluid > 0.4)
-            blend(hu, (self.vessel_hu * 0.6), 0.8 * veins)
+            blend(hu, at_least(hu, self.vessel_hu * 0.6), 0.8 * veins)
             rind = exp(-torch.abs(depth - 0.5)) * cavity
-            hu += (0.25 * self.dura_hu) * rind
+            hu += 0.25 * self.dura_hu * rind
         self._falx(frame, depth, cavity, hu, dura)
         self._tentorium(frame, depth, cavity, hu, dura)
         self._sinuses(frame, depth, cavity, hu, dura)
@@ -154,7 +154,7 @@ class Incidentals:
                 continue
             solid = ellipsoid(*frame.at(window), centre, radii) + 0.8 * frame.field(self.rough, window)
             part = hu[window]
-            blend(part, value, fill(solid, frame.edge) * cavity[window])
+            blend(part, at_least(part, value), fill(solid, frame.edge) * cavity[window])
         return dura
 
     def _scars(self, frame: Frame, cavity: Tensor, hu: Tensor) -> None:
@@ -214,7 +214,7 @@ class Incidentals:
             part, value = hu[window], self.vessel_hu
             if self.dense_artery and line is ARTERIES_PAIRED[0] and side == self.dense_artery[0]:
                 value, solid = self.dense_artery[1], solid + 0.7
-            blend(part, value, fill(solid, frame.edge) * cavity[window])
+            blend(part, at_least(part, value), fill(solid, frame.edge) * cavity[window])
 
     def _falx(self, frame: Frame, depth: Tensor, cavity: Tensor, hu: Tensor, dura: Tensor) -> None:
         window = frame.window(((-6, 6), (-95, 95), (-28, 85)))
@@ -250,7 +250,7 @@ class Incidentals:
             size = self.sagittal_mm * torch.clip(0.55 + (y + 40) / 130, 0.35, 1.1)
             solid = size - torch.abs(x) - 0.75 * depth[window]
             share = fill(solid, frame.edge) * cavity[window] * (depth[window] < 9)
-            blend(hu[window], self.sinus_hu, share)
+            blend(hu[window], at_least(hu[window], self.sinus_hu), share)
             dura[window].clamp_(min=share)
         for side, size in zip((-1, 1), self.transverse_mm, strict=True):
             window = frame.window(((-2, 66) if side > 0 else (-66, 2), (20, 92), (-44, 4)))
@@ -260,5 +260,5 @@ class Incidentals:
             gap = torch.hypot(z - tentorium_height(x, y) + 1, 0.8 * at_least(depth[window] - 2, 0))
             share = fill(size - gap, frame.edge + 0.3 * frame.step) * (depth[window] < 9)
             share = share * cavity[window]
-            blend(hu[window], self.sinus_hu, share)
+            blend(hu[window], at_least(hu[window], self.sinus_hu), share)
             dura[window].clamp_(min=share)

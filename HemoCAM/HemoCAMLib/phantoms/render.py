@@ -15,12 +15,13 @@ from torch import Tensor
 from .artefacts import Artefacts
 from .bleeding import Head
 from .brain import Brain
+from .face import AIR
 from .frame import Frame, Placement, Warp
 from .hemorrhage import bleed
 from .incidental import Incidentals
 from .population import KINDS
 from .scanner import AIR_HU, Scanner
-from .setup import Setup, near, slice_positions
+from .setup import Outline, Setup, slice_positions
 from .skull import Skull
 from .spec import PatientSpec
 from .surgery import Surgery
@@ -32,6 +33,17 @@ Made = TypeVar("Made")
 _BLOCK = 4
 # Peak of a patient's memory on the GPU over that of one of its layers: layers, their copies and temporaries.
 _LAYERS = 60
+# What the layers of a head hold in the air around it.
+_LAYERS_IN_AIR = {
+    "hu": AIR,
+    "depth": -60.0,
+    "vault": -60.0,
+    "cavity": 0.0,
+    "fluid": 0.0,
+    "ventricle": 0.0,
+    "dura": 0.0,
+    "skin": -60.0,
+}
 
 
 class Painter:
@@ -50,28 +62,34 @@ class Painter:
         self.sutures = Sutures(spec.stream("sutures"), spec.without)
         self.surgery = Surgery(spec.stream("surgery"), spec.without)
 
-    def paint(self, whole: Frame, parts: int, voxel_ml: float) -> tuple[Head, Tensor]:
+    def paint(self, whole: Frame, outline: Outline, parts: int, voxel_ml: float) -> tuple[Head, Tensor]:
         """Paint the head block by block of sub-slices; return it and the distance below the skin in mm."""
-        names = ("hu", "depth", "vault", "cavity", "fluid", "ventricle", "dura", "skin")
-        layers = {name: torch.empty(whole.shape, device=whole.device) for name in names}
+        layers = {
+            name: torch.full(whole.shape, air, device=whole.device) for name, air in _LAYERS_IN_AIR.items()
+        }
         size = _BLOCK if whole.device.type == "cpu" else whole.shape[0]
         for first in range(0, whole.shape[0], size):
             block = slice(first, min(first + size, whole.shape[0]))
-            frame = whole.part(block)
-            vault, edge = self.skull.vault_depth(frame)
-            depth, base, thick = self.skull.depth(frame, vault)
-            hu, skin = self.skull.paint(frame, vault, edge, base, thick)
-            self.sutures.paint(frame, vault, hu)
-            cavity, fluid, ventricle = self.brain.paint(frame, depth, edge, hu)
-            dura = self.incidental.paint(frame, depth, cavity, fluid, hu)
-            self.surgery.paint(frame, vault, cavity, hu)
-            for name, layer in zip(
-                names, (hu, depth, vault, cavity, fluid, ventricle, dura, skin), strict=True
-            ):
-                layers[name][block] = layer
+            box = outline.box(whole.z_mm[block], whole.y_mm, whole.x_mm)
+            if box is None:
+                continue
+            window = (block, *box)
+            for layer, painted in zip(layers.values(), self._paint_block(whole.part(window)), strict=True):
+                layer[window] = painted
         skin = layers.pop("skin")
         blood, stain = whole.zeros(), whole.zeros()
         return Head(whole, **layers, blood=blood, stain=stain, parts=parts, voxel_ml=voxel_ml), skin
+
+    def _paint_block(self, frame: Frame) -> tuple[Tensor, ...]:
+        """Paint a block; return the layers in the order of ``_LAYERS_IN_AIR``."""
+        vault, edge = self.skull.vault_depth(frame)
+        depth, base, thick = self.skull.depth(frame, vault)
+        hu, skin = self.skull.paint(frame, vault, edge, base, thick)
+        self.sutures.paint(frame, vault, hu)
+        cavity, fluid, ventricle = self.brain.paint(frame, depth, edge, hu)
+        dura = self.incidental.paint(frame, depth, cavity, fluid, hu)
+        self.surgery.paint(frame, vault, cavity, hu)
+        return hu, depth, vault, cavity, fluid, ventricle, dura, skin
 
 
 @torch.inference_mode()
@@ -95,12 +113,13 @@ def _render(spec: PatientSpec, device: torch.device) -> tuple[np.ndarray, np.nda
     step = setup.z_step(spec) / parts
     z_parts = (z_mm[:, None] + (np.arange(parts) - (parts - 1) / 2) * step).ravel()
     x_mm, y_mm = setup.planes(spec)
-    rows, columns = near(y_mm), near(x_mm)
+    outline = Outline(place, painter.skull)
+    rows, columns = outline.box(z_parts, y_mm, x_mm) or (slice(0, 1), slice(0, 1))
     crop = (slice(None), rows, columns)
     pixel = spec.spacing_mm
 
     whole = Frame(z_parts, y_mm[rows], x_mm[columns], place, pixel, step, device)
-    head, skin = painter.paint(whole, parts, pixel**2 * setup.z_step(spec) / 1000)
+    head, skin = painter.paint(whole, outline, parts, pixel**2 * setup.z_step(spec) / 1000)
     shares, found = bleed(
         head, spec.kinds, spec.lesion_ml, spec.stream("lesions"), spec.stream("texture"), spec.without
     )

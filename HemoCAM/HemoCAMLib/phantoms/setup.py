@@ -82,10 +82,38 @@ class Setup:
         return spec.slice_mm * float(np.cos(self.tilt))
 
 
-def near(positions: np.ndarray) -> slice:
-    """Return the part of rows or columns that the head can reach."""
-    inside = np.flatnonzero(np.abs(positions) < _REACH_MM)
-    return slice(int(inside[0]), int(inside[-1]) + 1)
+class Outline:
+    """Where the head is, roughly, so that no time is spent on the air around it.
+
+    Parameters
+    ----------
+    place, skull:
+        The head on the grid.
+    """
+
+    _STEP, _MARGIN = 5.0, 8.0  # mm
+
+    def __init__(self, place: Placement, skull: Skull) -> None:
+        self._z = np.arange(-100.0, 126.0, self._STEP)
+        self._across = np.arange(-_REACH_MM, _REACH_MM, self._STEP)
+        frame = Frame(self._z, self._across, self._across, place, self._STEP, self._STEP)
+        self._inside = (skull.skin_depth(frame, skull.vault_depth(frame)[0])[1] > -self._MARGIN / 2).numpy()
+
+    def box(self, z_mm: np.ndarray, y_mm: np.ndarray, x_mm: np.ndarray) -> tuple[slice, slice] | None:
+        """Rows and columns that the head takes in the slices at ``z_mm``, with a margin; None if there is none."""
+        z = (self._z > z_mm.min() - 1.5 * self._STEP) & (self._z < z_mm.max() + 1.5 * self._STEP)
+        inside = self._inside[z].any(0)
+        cuts = []
+        for positions, taken in ((y_mm, inside.any(1)), (x_mm, inside.any(0))):
+            if not taken.any():
+                return None
+            reached = self._across[taken]
+            low = np.searchsorted(positions, reached[0] - self._MARGIN)
+            high = np.searchsorted(positions, reached[-1] + self._MARGIN)
+            if low >= high:
+                return None
+            cuts.append(slice(int(low), int(high)))
+        return cuts[0], cuts[1]
 
 
 def slice_positions(

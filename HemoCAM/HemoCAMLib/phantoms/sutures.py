@@ -25,11 +25,13 @@ class Sutures:
         """Paint in place, into bone outside the inner table (``vault`` < 0)."""
         if not self.loss or frame.high < -25:
             return
-        jag = frame.field(self.jags) * self.jag_mm
-        x, y, z = frame.x, frame.y, frame.z
+        bone = torch.nonzero(((vault < 0.5) & (hu > 150)).view(-1))[:, 0]
+        jag = frame.field(self.jags).view(-1)[bone] * self.jag_mm
+        x, y, z = (axis.view(-1)[bone] for axis in (frame.x, frame.y, frame.z))
         coronal = (y - self.bregma + 0.28 * (75 - z) + jag).abs() + 60.0 * (z < -12)
         sagittal = (x + jag).abs() + 60.0 * ((y < self.bregma) | (y > self.lambda_y) | (z < 20))
         lambdoid = (y - self.lambda_y + 0.42 * x.abs() + jag).abs() + 60.0 * ((z > 45) | (z < -20) | (y < 20))
         gap = torch.minimum(torch.minimum(coronal, sagittal), lambdoid)
         line = sheet(gap, self.width_mm, frame.edge)
-        hu -= line * self.loss * (hu - 60).clamp(min=0) * (vault < 0.5)
+        there = hu.view(-1)[bone]
+        hu.view(-1)[bone] = there - line * self.loss * (there - 60)
