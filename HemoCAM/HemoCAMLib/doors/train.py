@@ -98,9 +98,8 @@ def _recipe(group: argparse._ArgumentGroup) -> None:
     number("--learning-rate", "learning_rate", "the highest", "X")
     group.add_argument("--schedule", choices=SCHEDULES, default=Recipe.schedule, help=f"({Recipe.schedule})")
     number("--captures", "captures", "share of screen captures in a batch", "X")
-    number(
-        "--evidence", "evidence", "weight of the loss that asks for maps on the blood; 0: labels alone", "X"
-    )
+    number("--evidence", "evidence", "weight of the loss that asks for maps on the blood", "X")
+    number("--overlap", "overlap", "weight of the loss that asks for their overlap with it", "X")
     number("--patience", "patience", "epochs without a better score after which to stop; 0: never")
     number("--pool", "pool", "patients in memory, 6 MB each")
     number("--seed", "seed", "of patients, weights, order and augmentation")
@@ -144,6 +143,7 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> int:
         schedule=options.schedule,
         captures=options.captures,
         evidence=options.evidence,
+        overlap=options.overlap,
         patience=options.patience,
         pool=options.pool,
         seed=options.seed,

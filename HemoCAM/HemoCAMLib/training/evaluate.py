@@ -122,3 +122,24 @@ def some(samples: Samples, count: int, seed: int) -> Samples:
     sides = [rng.permutation(np.flatnonzero(samples.truth[:, 0] == value)) for value in (1, 0)]
     half = [min(len(side), max(count // 2, count - len(other))) for side, other in (sides, sides[::-1])]
     return samples.rows(np.sort(np.concatenate([side[:n] for side, n in zip(sides, half, strict=True)])))
+
+
+class Exam:
+    """Validation slabs that score a network in training, as CTs and as screen captures, at each size.
+
+    ``count`` slabs at most, chosen by ``seed``.
+    """
+
+    def __init__(self, validation: Samples, manifest: Manifest, count: int, seed: int) -> None:
+        self.manifest, self.seed = manifest, seed
+        self.slabs = some(validation, count, seed)
+        self._views: dict[int, tuple[Samples, Samples]] = {}
+
+    def score(self, trainee: Trainee, size: int) -> dict[str, float]:
+        """Ranks and peaks, as CTs and as pictures, and ``score``: the mean of the target's two areas."""
+        if size not in self._views:
+            self._views = {size: (resized(self.slabs, size), as_pictures(self.slabs, size, self.seed))}
+        ct, picture = (examine(trainee, view, self.manifest) for view in self._views[size])
+        key = f"auc_{self.manifest.target}"
+        score = float(np.nan_to_num(np.mean([ct[key], picture[key]])))
+        return {**ct, **{f"picture_{k}": v for k, v in picture.items()}, "score": score}

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Recipe", "train"]
 
-_MOST_POSITIVE_WEIGHT = 4.0  # rare kinds: their positives count for more, within reason
-
 
 def train(
     source: Source | Mixed,
@@ -72,6 +70,8 @@ def train(
     OptionError
         If ``work`` holds a run with other options.
     """
+    from .evaluate import Exam
+
     fabric = fabric or launch()
     work.mkdir(parents=True, exist_ok=True)
     run = _Run(manifest, recipe, fabric)
@@ -80,7 +80,9 @@ def train(
     state = load_checkpoint(work, identity)
     if state:
         run.restore(state)
-    exam = _Exam(validation, manifest, recipe) if fabric.is_global_zero else None
+    exam = None
+    if fabric.is_global_zero:
+        exam = Exam(validation, manifest, recipe.validation_slices, recipe.seed)
     parts = source if isinstance(source, Mixed) else Mixed(((source, 1.0),))
     with hire(workers) as workshop:
         flow = Flow(recipe.pool, recipe.first, recipe.inflow)
@@ -90,7 +92,8 @@ def train(
             row = _epoch(run, parts, pools, progress)
             if exam is not None:
                 progress(run.title("scoring"), recipe.steps_per_epoch, recipe.steps_per_epoch)
-                row |= exam.score(run.average.module, run.plan[run.epoch], fabric)
+                with fabric.autocast():
+                    row |= exam.score(run.average.module, run.plan[run.epoch])
                 row |= {"seconds": round(time.monotonic() - started, 1)}
             run.close_epoch(row)
             if fabric.is_global_zero:
@@ -209,41 +212,33 @@ def _epoch(run: _Run, parts: Mixed, pools: list[Pool], progress: Progress) -> di
     run.trainee.train()
     bleeding = parts.counts(round(recipe.batch * recipe.bleeding_share))
     clean = parts.counts(recipe.batch - sum(bleeding))
-    title = run.title()
-    losses, positive_weight = [], None
-    for step in range(recipe.steps_per_epoch):
-        progress(title, step, recipe.steps_per_epoch)
-        now = run.epoch * recipe.steps_per_epoch + step
-        changed = [pool.advance(now, lambda: progress(title, step, recipe.steps_per_epoch)) for pool in pools]  # noqa: B023
-        if any(changed) or positive_weight is None:
-            positive_weight = _positive_weight(pools, parts, recipe, run.manifest.classes).to(fabric.device)
+    title, steps, losses = run.title(), recipe.steps_per_epoch, []
+    for step in range(steps):
+        progress(title, step, steps)
+        now = run.epoch * steps + step
+        for pool in pools:
+            pool.advance(now, lambda: progress(title, step, steps))  # noqa: B023
         drawn = [pool.draw(b, c, rng) for pool, b, c in zip(pools, bleeding, clean, strict=True) if b + c]
-        loss = _step(run, drawn, size, generator, positive_weight, now)
-        if not math.isfinite(loss[0] + loss[1]):
+        losses.append(_step(run, drawn, size, generator, now))
+        if not np.isfinite(losses[-1]).all():
             raise HemoCAMError(f"The loss is not finite in epoch {run.epoch + 1}; lower the learning rate.")
-        losses.append(loss)
-    slice_loss, evidence_loss = np.mean(losses, axis=0)
+    means = dict(zip(("slice_loss", "evidence_loss", "overlap_loss"), np.mean(losses, axis=0), strict=True))
+    rate = run.schedule.get_last_lr()[0]
     return {
         "epoch": run.epoch + 1,
         "size": size,
-        "learning_rate": run.schedule.get_last_lr()[0],
-        "slice_loss": float(slice_loss),
-        "evidence_loss": float(evidence_loss),
+        "learning_rate": rate,
+        **{k: float(v) for k, v in means.items()},
     }
 
 
 def _step(
-    run: _Run,
-    drawn: list[Samples],
-    size: int,
-    generator: torch.Generator,
-    positive_weight: torch.Tensor,
-    now: int,
-) -> tuple[float, float]:
-    """One step of the optimiser; returns the slice loss and the evidence loss."""
+    run: _Run, drawn: list[Samples], size: int, generator: torch.Generator, now: int
+) -> tuple[float, float, float]:
+    """One step of the optimiser; returns the slice loss, the evidence loss and the overlap loss."""
     import torch
 
-    from .objective import class_masks, coverage, evidence_loss, slice_loss
+    from .objective import class_masks, coverage, evidence_loss, overlap_loss, slice_loss
     from .views import training_view
 
     recipe, fabric, classes = run.recipe, run.fabric, run.manifest.classes
@@ -259,51 +254,15 @@ def _step(
         # blood that was moved out of the picture cannot be asked for
         weights = weights * (1 - targets * mapped * (masks.amax((2, 3)) == 0))
     logits, evidence = run.model(hu)
-    first = slice_loss(logits, targets, weights, positive_weight, recipe.label_smoothing)
-    second = torch.zeros_like(first)
-    if evidence is not None and recipe.evidence:
-        covered = coverage(masks, run.cells(size), evidence.shape[-1])
-        second = evidence_loss(evidence, covered, weights * mapped)
+    by_slice = slice_loss(logits, targets, weights, recipe.label_smoothing)
+    by_cell = overlap = torch.zeros_like(by_slice)
+    if evidence is not None and (recipe.evidence or recipe.overlap):
+        covered, known = coverage(masks, run.cells(size), evidence.shape[-1]), weights * mapped
+        by_cell, overlap = (loss(evidence, covered, known) for loss in (evidence_loss, overlap_loss))
     run.optimizer.zero_grad()
-    fabric.backward(first + recipe.evidence * second)
+    fabric.backward(by_slice + recipe.evidence * by_cell + recipe.overlap * overlap)
     fabric.clip_gradients(run.model, run.optimizer, max_norm=recipe.clip, error_if_nonfinite=False)
     run.optimizer.step()
     run.schedule.step()
     run.average.update(run.trainee, step=now)
-    return float(first.detach()), float(second.detach())
-
-
-def _positive_weight(
-    pools: list[Pool], parts: Mixed, recipe: Recipe, classes: tuple[str, ...]
-) -> torch.Tensor:
-    """Factor on each class's positives, so that its two sides pull alike, within reason."""
-    import torch
-
-    share = [s for _, s in parts.parts]
-    found = [pool.shares(recipe.bleeding_share) for pool in pools]
-    positive, known = (sum(s * f[k] for s, f in zip(share, found, strict=True)) for k in (0, 1))
-    ratio = (known - positive) / np.maximum(positive, 1e-6)
-    return torch.from_numpy(np.clip(ratio, 1.0, _MOST_POSITIVE_WEIGHT)[columns(classes)].astype(np.float32))
-
-
-class _Exam:
-    """The validation slabs, as CT and as screen captures, at each size."""
-
-    def __init__(self, validation: Samples, manifest: Manifest, recipe: Recipe) -> None:
-        from .evaluate import some
-
-        self.manifest, self.seed = manifest, recipe.seed
-        self.slabs = some(validation, recipe.validation_slices, recipe.seed)
-        self._views: dict[int, tuple[Samples, Samples]] = {}
-
-    def score(self, trainee: Trainee, size: int, fabric: Fabric) -> dict[str, float]:
-        """Ranks and peaks, as CT and as pictures, and ``score``: the mean of the target's two areas."""
-        from .evaluate import as_pictures, examine, resized
-
-        if size not in self._views:
-            self._views = {size: (resized(self.slabs, size), as_pictures(self.slabs, size, self.seed))}
-        with fabric.autocast():
-            ct, picture = (examine(trainee, view, self.manifest) for view in self._views[size])
-        key = f"auc_{self.manifest.target}"
-        score = float(np.nan_to_num(np.mean([ct[key], picture[key]])))
-        return {**ct, **{f"picture_{k}": v for k, v in picture.items()}, "score": score}
+    return float(by_slice.detach()), float(by_cell.detach()), float(overlap.detach())

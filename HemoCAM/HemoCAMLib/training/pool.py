@@ -23,6 +23,9 @@ from ..errors import InputError
 from .samples import Samples, join
 from .sources import Job, Source
 
+_AREA_MM2 = (80.0, 600.0)  # blood below and above which chances no longer change
+_BRAIN = 0.12  # share of the square from which a slab counts as showing a brain whole
+
 
 class Workshop:
     """Background processes that run jobs; with ``workers=0``, this process runs them when they are wanted.
@@ -141,7 +144,7 @@ class Pool:
         self._held: dict[int, Samples] = {}
         self._coming: dict[int, concurrent.futures.Future] = {}
         self._rows = [np.zeros((0, 2), np.int64)] * 2  # (place, row) of slabs that bleed, and of clean ones
-        self._truth = [np.zeros((0, 1), np.float32)] * 2
+        self._chances = [np.zeros(0)] * 2  # of each of them, summed up
 
     def advance(self, step: int, waiting: Callable[[], None] = lambda: None) -> bool:
         """Hold exactly the patients of ``step``; call ``waiting`` twice a second while one is late.
@@ -183,14 +186,14 @@ class Pool:
             self._coming[place] = self.workshop.submit(self.source.job(self._patient(place)))
 
     def _index(self) -> None:
-        """List the slabs that bleed and those that are clean."""
+        """List the slabs that bleed and those that are clean, with their chances."""
         for side, value in enumerate((1, 0)):
-            rows, truth = [], []
+            rows, weights = [], []
             for place, samples in self._held.items():
                 found = np.flatnonzero(samples.truth[:, 0] == value)
                 rows.append(np.stack([np.full_like(found, place), found], axis=1))
-                truth.append(samples.truth[found])
-            self._rows[side], self._truth[side] = np.concatenate(rows), np.concatenate(truth)
+                weights.append(_weights(samples, found, bleeding=value == 1))
+            self._rows[side], self._chances[side] = np.concatenate(rows), np.cumsum(np.concatenate(weights))
 
     def draw(self, bleeding: int, clean: int, rng: np.random.Generator) -> Samples:
         """Draw slabs at random, with replacement; where one sort is missing the other makes up for it."""
@@ -200,15 +203,23 @@ class Pool:
             raise InputError("No slice here is known to bleed or to be clean; check the labels.")
         if any(empty):
             counts = [0 if none else bleeding + clean for none in empty]
-        chosen = [
-            rows[rng.integers(len(rows), size=n)] for rows, n in zip(self._rows, counts, strict=True) if n
-        ]
+        chosen = []
+        for rows, chances, count in zip(self._rows, self._chances, counts, strict=True):
+            if count:
+                place = np.searchsorted(chances, rng.random(count) * chances[-1], side="right")
+                chosen.append(rows[np.minimum(place, len(rows) - 1)])
         return join([self._held[place].rows(slice(row, row + 1)) for place, row in np.concatenate(chosen)])
 
-    def shares(self, bleeding_share: float) -> tuple[np.ndarray, np.ndarray]:
-        """Expected share of a batch's slabs that are positive a class of CLASSES, and that are known."""
-        parts = (bleeding_share, 1 - bleeding_share)
-        sides = [(p, t) for p, t in zip(parts, self._truth, strict=True) if len(t)]
-        positive = sum(part * (truth == 1).mean(0) for part, truth in sides)
-        known = sum(part * (~np.isnan(truth)).mean(0) for part, truth in sides)
-        return np.asarray(positive), np.asarray(known)
+
+def _weights(samples: Samples, rows: np.ndarray, bleeding: bool) -> np.ndarray:
+    """How often a slab is drawn, relative to the others of its sort.
+
+    Bleeding ones by the area of the blood: what is all but invisible teaches little. Clean ones by the brain
+    that they show: the neck and the air above the head are soon learned.
+    """
+    if bleeding:
+        area = samples.area_mm2[rows].sum(axis=1)
+        return np.where(np.isnan(area), _AREA_MM2[0], np.clip(area, *_AREA_MM2))
+    hu = samples.hu[rows]
+    brain = ((hu > 0) & (hu < 70)).mean(axis=(1, 2))
+    return np.clip(brain / _BRAIN, 0.05, 1.0)

@@ -26,8 +26,9 @@ class Recipe:
         Share of a batch that shows a hemorrhage.
     captures:
         Share of a batch that comes as screen captures.
-    evidence:
-        Weight of the loss on the evidence, where label maps are known.
+    evidence, overlap:
+        Weights of the losses on the evidence, where label maps are known: a cell at a time, and its overlap with
+        the blood; see :mod:`.objective`.
     gain:
         Of the last layer while it is trained; see :class:`~.trainee.Trainee`.
     learning_rate, schedule, warmup, weight_decay, clip, label_smoothing, ema_decay, drop, drop_path:
@@ -51,15 +52,16 @@ class Recipe:
     bleeding_share: float = 0.5
     captures: float = 0.5
     evidence: float = 10.0
-    gain: float = 64.0
+    overlap: float = 0.5
+    gain: float = 1.0
     learning_rate: float = 2e-3
     schedule: str = "one-cycle"
-    warmup: float = 0.2
+    warmup: float = 0.15
     weight_decay: float = 0.02
     clip: float = 2.0
-    label_smoothing: float = 0.02
+    label_smoothing: float = 0.01
     ema_decay: float = 0.998
-    drop: float = 0.2
+    drop: float = 0.1
     drop_path: float = 0.1
     patience: int = 0
     validation_slices: int = 600
@@ -78,7 +80,7 @@ class Recipe:
         for name in ("learning_rate", "gain", "clip"):
             if not getattr(self, name) > 0:
                 raise OptionError(f"{name} is {getattr(self, name):g}; it must be above 0.")
-        for name in ("evidence", "weight_decay", "patience", "inflow", "seed"):
+        for name in ("evidence", "overlap", "weight_decay", "patience", "inflow", "seed"):
             if not getattr(self, name) >= 0:
                 raise OptionError(f"{name} is {getattr(self, name):g}; it must be 0 or more.")
         if self.schedule not in SCHEDULES:

@@ -68,43 +68,52 @@ def write_log(rows: list[dict], work: Path) -> None:
 
 
 def draw_curves(rows: list[dict], work: Path) -> None:
-    """Draw ``curves.png``: losses, ranks of slices, peaks on blood, learning rate and size, by epoch."""
+    """Draw ``curves.png``: losses, ranks of slices, peaks on blood, learning rate and size, by epoch.
+
+    Of screen captures dashed, where they are drawn beside CTs.
+    """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(11, 7), layout="constrained")
-    losses, ranks, peaks, rate = figure.subplots(2, 2).flat
-    epochs = [row["epoch"] for row in rows]
     panels = (
-        (losses, "Loss", ("slice_loss", "evidence_loss")),
-        (ranks, "Area under the ROC curve", [k for k in rows[0] if "auc_" in k]),
-        (peaks, "Share of bleeding slices whose map peaks on blood", ("peak", "picture_peak")),
-        (rate, "Learning rate", ("learning_rate",)),
+        ("Loss", ("slice_loss", "evidence_loss", "overlap_loss")),
+        ("Area under the ROC curve (dashed: screen captures)", [k for k in rows[0] if k.startswith("auc_")]),
+        ("Share of bleeding slices whose map peaks on blood (dashed: screen captures)", ("peak",)),
+        ("Learning rate", ("learning_rate",)),
     )
-    for axes, title, names in panels:
-        for name in names:
-            values = [row.get(name, math.nan) for row in rows]
-            if any(value == value for value in values):  # not all NaN
-                bold = name in ("auc_any", "picture_auc_any", "slice_loss", "peak")
-                label = name.replace("auc_", "").replace("_", " ")
-                axes.plot(epochs, values, label=label, marker=".", linewidth=2.0 if bold else 0.9)
-        axes.set_title(title, fontsize=10)
+    for axes, (title, names) in zip(figure.subplots(2, 2).flat, panels, strict=True):
+        for index, name in enumerate(names):
+            color, width = f"C{index}", 2.0 if index == 0 else 1.0
+            _curve(
+                axes,
+                rows,
+                name,
+                color=color,
+                linewidth=width,
+                label=name.removeprefix("auc_").replace("_", " "),
+            )
+            _curve(axes, rows, f"picture_{name}", color=color, linewidth=width, linestyle="--")
+        if title in ("Loss", "Learning rate") and axes.lines:
+            axes.set_yscale("log", nonpositive="mask")
+        axes.set_title(title, fontsize=9)
         axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         if axes.lines:
             axes.legend(fontsize=7)
-    for axes in (losses, rate):
-        _log_scale(axes)
     for left, right in itertools.pairwise(rows):
         if left["size"] != right["size"]:
             for axes in figure.axes:
                 axes.axvline(left["epoch"] + 0.5, color="gray", linestyle=":", linewidth=1)
-            rate.annotate(f"{left['size']} | {right['size']} pixels", (left["epoch"] + 0.5, 0.02),
+            axes.annotate(f"{left['size']} | {right['size']} pixels", (left["epoch"] + 0.5, 0.02),
                           xycoords=("data", "axes fraction"), ha="center", fontsize=8)  # fmt: skip
     part = work / "curves.part.png"
     figure.savefig(part, dpi=110)
     part.replace(work / "curves.png")
 
 
-def _log_scale(axes: Axes) -> None:
-    if axes.lines and all((line.get_ydata() > 0).all() for line in axes.lines):
-        axes.set_yscale("log")
+def _curve(axes: Axes, rows: list[dict], name: str, **style: object) -> None:
+    values = [row.get(name, math.nan) for row in rows]
+    if any(math.isfinite(value) for value in values):
+        axes.plot([row["epoch"] for row in rows], values, marker=".", **style)

@@ -15,16 +15,21 @@ if TYPE_CHECKING:
     from ..volumes.headgrid import Cells
 
 
+# Standard deviation of the last layer's weight at the start: no opinion about any cell.
+_START = 0.01
+
+
 class Trainee(nn.Module):
     """A timm classifier with its window channels before it and, where its head allows, its evidence laid open.
 
-    Where the head is a global average and one linear layer, the logit of class k is
+    Where the head is a global average and one linear layer, the logit of class k is the mean over the cells of
+    the final feature map f of what each of them says:
 
-        z_k = b_k + sum over cells of M_k,    M_k(cell) = w_k . f(cell) / cells,
+        z_k = b_k + mean over cells of e_k,    e_k(cell) = w_k . f(cell).
 
-    with f the final feature map. M is the evidence: what each cell adds to the logit. It is HiResCAM of that
-    feature map, cell by cell (Draelos and Carin, "Use HiResCAM instead of Grad-CAM for faithful explanations
-    of convolutional neural networks", 2020, section on CAM-like architectures).
+    The evidence e, divided by the number of cells, is HiResCAM of that feature map: the gradient of z_k is
+    w_k / cells everywhere (Draelos and Carin, "Use HiResCAM instead of Grad-CAM for faithful explanations of
+    convolutional neural networks", 2020; there also that it is the CAM of such networks).
 
     Parameters
     ----------
@@ -33,15 +38,14 @@ class Trainee(nn.Module):
     manifest:
         Windows, means and standard deviations of its channels.
     gain:
-        The linear layer is trained as gain * w, w starting ``gain`` times smaller: the same function at first,
-        but its evidence moves ``gain`` times as fast under an optimiser that takes steps of a fixed size. M is
-        a sum's share, hundreds of times smaller than what one step moves otherwise. :meth:`fold` takes the gain
-        back into the weight.
+        The linear layer is trained as gain * w and starts from small random weights: the same function whatever
+        the gain, but with a large one the evidence grows in fewer steps of the fixed size that Adam takes.
+        :meth:`fold` takes the gain back into the weight.
     drop:
-        Dropout on the averaged features, while training.
+        Share of feature channels that are dropped, while training, for logits and evidence alike.
     """
 
-    def __init__(self, network: nn.Module, manifest: Manifest, gain: float = 64.0, drop: float = 0.2) -> None:
+    def __init__(self, network: nn.Module, manifest: Manifest, gain: float = 1.0, drop: float = 0.1) -> None:
         super().__init__()
         self.network = network
         self.drop = drop
@@ -52,7 +56,8 @@ class Trainee(nn.Module):
             self.register_buffer(f"window_{name}", torch.tensor(values).view(1, -1, 1, 1), persistent=False)
         if self.explains:
             with torch.no_grad():
-                network.get_classifier().weight /= self.gain
+                network.get_classifier().weight.normal_(std=_START / self.gain)
+                network.get_classifier().bias.zero_()
 
     def channels(self, hu: torch.Tensor) -> torch.Tensor:
         """HU (n, h, w) to the network's input, as :func:`~..models.preprocess.network_input` does."""
@@ -67,12 +72,10 @@ class Trainee(nn.Module):
             return self.network(x).float(), None
         features = self.network.forward_features(x)
         with torch.autocast(features.device.type, enabled=False):
-            features = features.float()
+            features = nn.functional.dropout2d(features.float(), self.drop, self.training)
             head = self.network.get_classifier()
-            weight = self.gain * head.weight
-            evidence = torch.einsum("nchw,kc->nkhw", features, weight) / features[0, 0].numel()
-            averaged = nn.functional.dropout(features.mean((2, 3)), self.drop, self.training)
-            return nn.functional.linear(averaged, weight, head.bias), evidence
+            evidence = self.gain * torch.einsum("nchw,kc->nkhw", features, head.weight)
+            return evidence.mean((2, 3)) + head.bias, evidence
 
     def cells(self, size: int) -> Cells:
         """Where the evidence's cells look in an input of ``size`` pixels."""

@@ -129,16 +129,16 @@ def test_a_stopped_run_goes_on_at_its_last_whole_epoch(tmp_path):
 
 def test_training_stops_when_the_score_no_longer_rises(tmp_path, monkeypatch):
     """And returns the weights of the best epoch."""
-    from HemoCAMLib.training import loop
+    from HemoCAMLib.training import evaluate
 
     scores = iter([0.6, 0.9, 0.8, 0.7])
     seen = []
 
-    def score(self, trainee, size, fabric):
+    def score(self, trainee, size):
         seen.append(trainee.network.conv_stem.weight.detach().clone())
         return {"score": next(scores)}
 
-    monkeypatch.setattr(loop._Exam, "score", score)
+    monkeypatch.setattr(evaluate.Exam, "score", score)
     recipe = Recipe(**{**QUICK.__dict__, "epochs": 9, "patience": 2, "sizes": ((64, 1.0),)})
     network = train(InMemory(spots(32)), spots(16), small_manifest(), recipe, tmp_path)
     assert len(seen) == 4

@@ -18,7 +18,14 @@ from HemoCAMLib.phantoms.patient import KINDS, PatientSpec, make_patient
 from HemoCAMLib.training.augment import Draw, Frames, skull_box, vary_hu, warp
 from HemoCAMLib.training.capture import capture
 from HemoCAMLib.training.disk import DiskPatients
-from HemoCAMLib.training.objective import class_masks, coverage, evidence_loss, slice_loss
+from HemoCAMLib.training.objective import (
+    EVEN,
+    class_masks,
+    coverage,
+    evidence_loss,
+    overlap_loss,
+    slice_loss,
+)
 from HemoCAMLib.training.pool import Flow, Pool, Workshop
 from HemoCAMLib.training.recipe import Recipe
 from HemoCAMLib.training.samples import CLASSES, Samples, sample_patient
@@ -146,35 +153,44 @@ def test_masks_a_class():
 
 
 def test_evidence_loss_by_hand():
-    evidence = torch.tensor([[[[3.0, 1.0], [-2.0, 0.0]]]])
+    evidence = torch.tensor([[[[5.0, 1.0], [-2.0, 0.0]]]])
     covered = torch.tensor([[[[1.0, 0.0], [0.0, 0.5]]]])
 
     def entropy(z, q):
-        return math.log1p(math.exp(-abs(z))) + max(z, 0) - z * q
+        return -3 * q * math.log(1 / (1 + math.exp(-z))) - (1 - q) * math.log(1 / (1 + math.exp(z)))
 
-    cells = [entropy(2 * 3 - 4, 1), entropy(2 * 1 - 4, 0), entropy(-4, 0) + 0.02 * 4, entropy(-4, 0.5)]
-    assert evidence_loss(evidence, covered, torch.ones(1, 1)).item() == pytest.approx(sum(cells) / 4)
+    cells = [entropy(2, 1), entropy(-2, 0), entropy(-5, 0), entropy(-3, 0.5)]
+    found = evidence_loss(evidence, covered, torch.ones(1, 1)).item()
+    assert found == pytest.approx(sum(cells) / 4, rel=1e-5)
     assert evidence_loss(evidence, covered, torch.zeros(1, 1)).item() == 0
 
 
+def test_overlap_loss_by_hand_and_at_its_ends():
+    covered = torch.zeros(1, 2, 4, 4)
+    covered[0, 0, 1, 2], covered[0, 0, 1, 3] = 1.0, 0.5
+    p = torch.full((1, 2, 4, 4), 0.2)
+    found = overlap_loss(torch.logit(p) + EVEN, covered, torch.ones(1, 2)).item()
+    assert found == pytest.approx(1 - (2 * 0.2 * 1.5 + 0.1) / (16 * 0.04 + 1.25 + 0.1), rel=1e-5)
+    sharp = torch.where(covered > 0.5, 30.0, -30.0)
+    covered[0, 0, 1, 3] = 0
+    assert overlap_loss(sharp, covered, torch.ones(1, 2)).item() == pytest.approx(0, abs=1e-6)
+    assert overlap_loss(-sharp, covered, torch.ones(1, 2)).item() > 0.9
+    assert overlap_loss(sharp, covered, torch.zeros(1, 2)).item() == 0
+
+
 def test_evidence_is_pulled_to_the_blood_and_nowhere_else():
-    evidence = torch.zeros(1, 1, 4, 4, requires_grad=True)
     covered = torch.zeros(1, 1, 4, 4)
     covered[0, 0, 1, 2] = 0.8
-    evidence_loss(evidence, covered, torch.ones(1, 1)).backward()
-    pull = -evidence.grad[0, 0]
-    assert pull[1, 2] > 0 and pull.argmax() == 6
-    with torch.no_grad():
-        evidence += 1.5
-    evidence.grad = None
-    evidence_loss(evidence, covered, torch.ones(1, 1)).backward()
-    pull = -evidence.grad[0, 0]
-    assert pull[1, 2] > 0 and (pull.flatten()[[0, 1, 2, 3, 4, 5, 7]] < 0).all()
+    for loss in (evidence_loss, overlap_loss):
+        evidence = torch.full((1, 1, 4, 4), 2.5, requires_grad=True)
+        loss(evidence, covered, torch.ones(1, 1)).backward()
+        pull = -evidence.grad[0, 0].flatten()
+        assert pull[6] > 0 and (pull[torch.arange(16) != 6] < 0).all()
 
 
 def test_slice_loss_leaves_out_what_is_unknown():
     logits, targets = torch.tensor([[1.0, -5.0]]), torch.tensor([[1.0, 1.0]])
-    loss = slice_loss(logits, targets, torch.tensor([[1.0, 0.0]]), torch.ones(2), 0.1)
+    loss = slice_loss(logits, targets, torch.tensor([[1.0, 0.0]]), 0.1)
     z, q = 1.0, 0.9
     assert loss.item() == pytest.approx((math.log1p(math.exp(-z)) + z - z * q) / 2)
 
@@ -202,13 +218,13 @@ def test_channels_are_the_pipelines(trained):
     assert np.allclose(trainee.channels(hu).numpy(), network_input(hu.numpy(), manifest), atol=1e-5)
 
 
-def test_the_evidence_sums_up_to_the_logit_and_is_hirescam(trained):
+def test_the_evidence_averages_to_the_logit_and_is_hirescam(trained):
     trainee, manifest = trained
     hu = heads(3) + 30 * torch.randn(3, 64, 64, generator=generator())
     with torch.no_grad():
         logits, evidence = trainee(hu)
         bias = trainee.network.get_classifier().bias
-        assert torch.allclose(evidence.sum((2, 3)) + bias, logits, atol=1e-4)
+        assert torch.allclose(evidence.mean((2, 3)) + bias, logits, atol=1e-4)
         folded = Trainee(build_network(manifest), manifest, gain=64.0)
         folded.load_state_dict(trainee.state_dict())
         network = folded.fold()
@@ -217,7 +233,7 @@ def test_the_evidence_sums_up_to_the_logit_and_is_hirescam(trained):
     last = len(stage_modules(network))
     for index in (0, 3):
         maps = LibraryEngine(network).raw_maps(trainee.channels(hu), index, "hirescam", last)
-        assert np.allclose(maps, evidence[:, index], atol=1e-4)
+        assert np.allclose(maps * evidence[0, 0].numel(), evidence[:, index], atol=1e-4)
 
 
 def test_a_gain_changes_nothing_at_the_start():
@@ -305,12 +321,22 @@ def test_patients_come_from_background_processes_and_leave_no_file_unless_kept(t
     assert {"2", "3"} <= kept and not {"0", "1"} & kept
 
 
-def test_shares_say_how_rare_a_kind_is():
+def test_large_bleeds_and_whole_brains_are_drawn_more_often():
+    samples = patients(2)
+    samples.area_mm2[:] = 0
+    samples.area_mm2[::2, 0] = (40, 80, 160, 4000)
+    samples.hu[:] = -1000
+    samples.hu[3] = 30  # one clean slab shows brain all over
     with Workshop(0) as workshop:
-        pool = Pool(InMemory(patients(3)), workshop, Flow(9, 9, 0))
+        pool = Pool(InMemory(Samples(samples.hu, samples.area_mm2, samples.labels, samples.patient)), workshop,
+                    Flow(9, 9, 0))  # fmt: skip
         pool.advance(0)
-    positive, known = pool.shares(0.25)
-    assert positive.tolist() == [0.25, 0.25, 0, 0, 0, 0] and known.tolist() == [1] * 6
+    drawn = pool.draw(20000, 20000, np.random.default_rng(0))
+    area = drawn.area_mm2[:20000, 0]
+    shares = [(area == a).mean() for a in (40, 80, 160, 4000)]
+    assert shares == pytest.approx(np.array([80, 80, 160, 600]) / 920, abs=0.02)
+    brain = (drawn.hu[20000:] == 30).any(axis=(1, 2)).mean()
+    assert brain == pytest.approx(1 / 1.15, abs=0.02)
 
 
 def test_a_mixture_splits_each_batch():
