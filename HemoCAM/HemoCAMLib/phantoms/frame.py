@@ -112,12 +112,12 @@ class Frame:
         self.pixel, self.step = float(pixel_mm), float(step_mm)
         self.device = torch.device(device)
         self._cache: dict[tuple, object] = {}
-        self._rows_and_columns = y_mm, x_mm
-        self._cut = slice(None), slice(None)
+        self._axes_mm = z_mm, y_mm, x_mm
+        self._cut = (slice(None),) * 3
         warp = place.warp
         self._matrix = place.matrix
-        self._inverse = np.linalg.inv(self._matrix)
-        self._shift = self._matrix @ np.asarray(place.pose.offset)
+        self._inverse = np.linalg.inv(self._matrix).tolist()
+        self._shift = (self._matrix @ np.asarray(place.pose.offset)).tolist()
         self._reach = 2.6 * warp.size_mm + 1.5 * self.edge if warp else 1.5 * self.edge
         axes = []
         for row, shift in zip(self._matrix, self._shift, strict=True):
@@ -148,30 +148,31 @@ class Frame:
     def field(self, field: SmoothField, window: Window | None = None) -> Tensor:
         """Values of a random field on the block, or on a window of it."""
         k, j, i = window or (slice(None),) * 3
-        z = torch.from_numpy(field.weights(0, self.z_mm[k])).to(self.device)
         key = "coefficients", id(field)
         if key not in self._cache:
             # the field is kept with its copy, or another field could get its id
             self._cache[key] = field, torch.from_numpy(field.coefficients).to(self.device)
-        return field.through(z, self._weights(field, 1)[j], self._weights(field, 2)[i], self._cache[key][1])
+        planes = field.planes(self.z_mm[k])
+        weights = [self._weights(field, axis)[cut] for axis, cut in enumerate((k, j, i))]
+        return field.through(weights[0][:, planes], *weights[1:], self._cache[key][1][planes])
 
     def _weights(self, field: SmoothField, axis: int) -> Tensor:
-        """Spline weights of the rows (axis 1) or columns (axis 2), computed once for all fields of a pitch."""
+        """Spline weights of the block along ``axis``, computed once for all fields of a pitch."""
         key = axis, field.pitch[axis]
         if key not in self._cache:
-            weights = field.weights(axis, self._rows_and_columns[axis - 1])
+            weights = field.weights(axis, self._axes_mm[axis])
             self._cache[key] = torch.from_numpy(weights).to(self.device)
-        return self._cache[key][self._cut[axis - 1]]
+        return self._cache[key][self._cut[axis]]
 
     def window(self, box: Box) -> Window | None:
         """Index window (k, j, i) that holds a box ((x0, x1), (y0, y1), (z0, z1)) of the head, or None."""
-        low, high = np.array(box).T
-        middle = self._inverse @ ((low + high) / 2 + self._shift)
-        half = np.abs(self._inverse) @ ((high - low) / 2) + self._reach
+        middle = [(low + high) / 2 + shift for (low, high), shift in zip(box, self._shift, strict=True)]
+        half = [(high - low) / 2 for low, high in box]
         window = []
-        for positions, m, h in zip((self.z_mm, self.y_mm, self.x_mm), middle[::-1], half[::-1], strict=True):
-            first = int(np.searchsorted(positions, m - h))
-            last = int(np.searchsorted(positions, m + h, side="right"))
+        for row, positions in zip(self._inverse[::-1], (self.z_mm, self.y_mm, self.x_mm), strict=True):
+            m = sum(r * c for r, c in zip(row, middle, strict=True))
+            h = sum(abs(r) * c for r, c in zip(row, half, strict=True)) + self._reach
+            first, last = np.searchsorted(positions, (m - h, m + h)).tolist()
             if first >= last:
                 return None
             window.append(slice(first, last))
@@ -190,5 +191,5 @@ class Frame:
         # contiguous copies: most operations on them are faster, and there are many
         frame.x, frame.y, frame.z = (axis[window].contiguous() for axis in (self.x, self.y, self.z))
         frame.shape = frame.x.shape
-        frame._cut = j, i
+        frame._cut = window
         return frame

@@ -67,6 +67,12 @@ class SmoothField:
         """Spline weights of ``positions`` (mm) along ``axis`` (0 = z, 1 = y, 2 = x)."""
         return spline_weights(positions, BOX_LOW[axis], self.pitch[axis], self.coefficients.shape[axis])
 
+    def planes(self, z_mm: np.ndarray) -> slice:
+        """Return the planes of coefficients that positions ``z_mm`` see; all others have no weight there."""
+        first = int(np.floor((z_mm.min() - BOX_LOW[0]) / self.pitch[0])) - 2
+        last = int(np.ceil((z_mm.max() - BOX_LOW[0]) / self.pitch[0])) + 3
+        return slice(max(first, 0), max(last, 1))
+
     def through(self, z: Tensor, y: Tensor, x: Tensor, coefficients: Tensor | None = None) -> Tensor:
         """Values on the grid whose spline weights along each axis are given, shape (len(z), len(y), len(x))."""
         table = torch.from_numpy(self.coefficients) if coefficients is None else coefficients

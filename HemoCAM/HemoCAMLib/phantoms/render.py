@@ -30,7 +30,7 @@ from .sutures import Sutures
 Made = TypeVar("Made")
 
 # Sub-slices painted at once: as many as stay in a CPU's cache; a GPU takes them all.
-_BLOCK = 4
+_BLOCK = 8
 # Peak of a patient's memory on the GPU over that of one of its layers: layers, their copies and temporaries.
 _LAYERS = 60
 # What the layers of a head hold in the air around it.

@@ -122,9 +122,13 @@ def blur(array: Tensor, sigma: float, reach: float = 3.0) -> Tensor:
 
 def mean_filter(array: Tensor, size: tuple[int, int, int]) -> Tensor:
     """Mean of the box of ``size`` voxels (k, j, i), all odd, around each voxel, of those that exist."""
-    pad = tuple(n // 2 for n in size)
     pool = torch.nn.functional.avg_pool3d
-    return pool(array[None, None], size, 1, pad, count_include_pad=False)[0, 0]
+    mean = array[None, None]
+    for axis, n in enumerate(size):
+        line = [1, 1, 1]
+        line[axis] = n
+        mean = pool(mean, line, 1, [m // 2 for m in line], count_include_pad=False) if n > 1 else mean
+    return mean[0, 0]
 
 
 def sample(layers: Tensor, points: tuple[Tensor, Tensor, Tensor]) -> Tensor:
