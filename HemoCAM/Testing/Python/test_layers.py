@@ -8,7 +8,10 @@ import pytest
 from conftest import ROOT
 
 LIBRARY = ROOT / "HemoCAM" / "HemoCAMLib"
-NUMBERS = ("volumes", "models", "cams", "comparison", "phantoms", "training", "pipeline.py")
+NUMBERS = (
+    "volumes", "models", "cams", "comparison", "phantoms", "training", "datasets", "evaluation", "pipeline.py",
+    "slices.py",
+)  # fmt: skip
 FLOOR = {
     **dict.fromkeys(NUMBERS, 1),
     "scene": 2,
