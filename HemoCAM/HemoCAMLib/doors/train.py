@@ -12,7 +12,7 @@ from ..training.recipe import SCHEDULES, Recipe
 
 # Where things lie and how fast they go; all else decides what comes out and enters the manifest.
 _NOT_IN_THE_COMMAND = {
-    "output", "work", "blueprint", "workers", "device", "devices", "nodes", "strategy", "quiet", "debug",
+    "output", "work", "blueprint", "workers", "device", "devices", "nodes", "strategy", "render", "quiet", "debug",
     "command", "run",
 }  # fmt: skip
 
@@ -73,6 +73,9 @@ def add_to(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     )
     where.add_argument("--strategy", choices=STRATEGIES, default="auto")
     where.add_argument("--precision", choices=PRECISIONS, default="bf16-mixed", help="(bf16-mixed)")
+    where.add_argument(
+        "--render", choices=["cpu", "cuda"], default="cpu", help="where virtual patients are rendered (cpu)"
+    )
     where.add_argument(
         "--workers", type=int, metavar="N",
         help="processes that make patients in the background; 0: none (all cores but one)",
@@ -152,6 +155,7 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> int:
         options.patients,
         options.fresh,
         options.validation_patients,
+        options.render,
         options.data,
         options.labels,
         options.pixel_mm,

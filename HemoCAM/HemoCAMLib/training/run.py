@@ -13,6 +13,7 @@ from ..errors import OptionError, OutputError
 from ..models.bundle import Bundle
 from ..models.manifest import Manifest
 from ..phantoms.cohort import cohort
+from ..pipeline import pick_device
 from ..progress import Progress, silent
 from .devices import launch
 from .disk import DiskPatients
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["BLUEPRINT", "Cases", "bleeding", "calibrate_content", "default_workers", "train_bundle"]
 
 BLUEPRINT = Path(__file__).parent / "blueprint.json"
+_AHEAD = 256  # more than any number of workers makes before their turn
 _HELD_OUT = 0.15  # share of a data set's patients that validates, and that measures
 
 
@@ -45,6 +47,8 @@ class Cases:
         Never the same virtual patient twice: as many as the run takes, ``patients`` aside.
     validation_patients:
         Virtual patients that score the epochs and choose calibration and thresholds; as many again measure.
+    render:
+        Where virtual patients to train on are rendered, ``cpu`` or ``cuda``.
     data:
         Folder of a data set with slice labels; see :mod:`.disk`. Its patients are split by ``seed``: 15 % score
         and calibrate, 15 % measure, the rest train. Mask thresholds, which labels of slices cannot give, still
@@ -58,6 +62,7 @@ class Cases:
     patients: int = 900
     fresh: bool = False
     validation_patients: int = 100
+    render: str = "cpu"
     data: Path | None = None
     labels: Path | None = None
     pixel_mm: float | None = None
@@ -135,9 +140,8 @@ def train_bundle(
         content["training"] = {
             **content["training"],
             "command": command,
-            "cases": {
-                k: v for k, v in asdict(cases).items() if k not in ("data", "labels")
-            },  # no path of a machine
+            # no path of a machine
+            "cases": {k: v for k, v in asdict(cases).items() if k not in ("data", "labels")},
             "recipe": asdict(recipe),
             "devices": f"{fabric.world_size} x {fabric.device.type}",
             "versions": _versions(),
@@ -166,9 +170,10 @@ def _source(
     if cases.patients:
         count = cases.patients
         if cases.fresh:  # all that will ever enter, and those made ahead
-            count = (recipe.first + int(recipe.inflow * recipe.steps) + recipe.pool) * ranks
+            count = (recipe.first + int(recipe.inflow * recipe.steps) + recipe.pool + _AHEAD) * ranks
         specs = cohort(count, recipe.seed)
-        sources.append((VirtualPatients(specs, manifest, cache, keep=not cases.fresh), 1 - cases.data_share))
+        made = VirtualPatients(specs, manifest, cache, not cases.fresh, pick_device(cases.render))
+        sources.append((made, 1 - cases.data_share))
     return Mixed(tuple(sources))
 
 

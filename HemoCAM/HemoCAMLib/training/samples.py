@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 CLASSES = ("any", *KINDS)
 # A slab counts as bleeding from this area on, and as clean below a voxel or two; in between it trains nothing.
 POSITIVE_MM2 = 30.0
+_STORED = ("hu", "area_mm2", "labels", "patient")
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,9 @@ def join(parts: Sequence[Samples]) -> Samples:
     return Samples(*(np.concatenate([getattr(p, name) for p in parts]) for name in fields))
 
 
-def sample_patient(spec: PatientSpec, manifest: Manifest) -> Samples:
-    """Make one virtual patient and bring it to the network's grid."""
-    patient = make_patient(spec)
+def sample_patient(spec: PatientSpec, manifest: Manifest, device: str = "cpu") -> Samples:
+    """Make one virtual patient, on a torch device, and bring it to the network's grid."""
+    patient = make_patient(spec, device)
     axial, order, slabs, grid, hu = network_slabs(patient.ct, manifest)
     labels = order.view(patient.labels.array)
     pixel_mm2 = float(axial.spacing[0] * axial.spacing[1])
@@ -138,28 +139,37 @@ def _generator() -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
-def cached_patient(spec: PatientSpec, manifest: Manifest, cache: Path) -> Samples:
+def cached_patient(spec: PatientSpec, manifest: Manifest, cache: Path, device: str = "cpu") -> Samples:
     """Load a virtual patient from ``cache``; make it and put it there if it is missing or damaged."""
     path = cache_file(spec, manifest, cache)
     try:
         with np.load(path, allow_pickle=False) as stored:
-            return Samples(**{name: stored[name] for name in ("hu", "area_mm2", "labels", "patient")})
+            return Samples(**{name: stored[name] for name in _STORED})
     except FileNotFoundError:
         pass
     except (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError):
         path.unlink(missing_ok=True)  # another program's file, or a disk that lied
-    samples = sample_patient(spec, manifest)
+    samples = sample_patient(spec, manifest, device)
     handle, name = tempfile.mkstemp(dir=cache, suffix=".part")
-    with os.fdopen(handle, "wb") as stream:
-        np.savez_compressed(
-            stream,
-            hu=samples.hu,
-            area_mm2=samples.area_mm2,
-            labels=samples.labels,
-            patient=samples.patient,
-        )
+    with (
+        os.fdopen(handle, "wb") as stream,
+        zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file,
+    ):
+        for (
+            key
+        ) in _STORED:  # as np.savez_compressed does, which takes five times as long for a tenth of the size
+            with file.open(f"{key}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, getattr(samples, key), allow_pickle=False)
     Path(name).replace(path)  # a killed run leaves no half-written patient
     return samples
+
+
+def _write_npz(stream: BinaryIO, arrays: dict[str, np.ndarray]) -> None:
+    """As ``numpy.savez_compressed``, which takes five times as long (0.5 s a patient) to save a tenth of the size."""
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
+        for name, array in arrays.items():
+            with file.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, array, allow_pickle=False)
 
 
 def prepare(

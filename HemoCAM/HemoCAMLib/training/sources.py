@@ -46,12 +46,15 @@ class VirtualPatients:
         A folder, made if missing: a patient is made once for all epochs and all runs that share it.
     keep:
         False deletes a patient's file when it leaves memory: for patients without end, on a disk with one.
+    device:
+        Where they are rendered: a torch device that the processes which make them can use.
     """
 
     specs: Sequence[PatientSpec]
     manifest: Manifest
     cache: Path
     keep: bool = True
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         self.cache.mkdir(parents=True, exist_ok=True)
@@ -61,7 +64,7 @@ class VirtualPatients:
 
     def job(self, n: int) -> Job:
         """Return what makes patient ``n``."""
-        return functools.partial(cached_patient, self.specs[n], self.manifest, self.cache)
+        return functools.partial(cached_patient, self.specs[n], self.manifest, self.cache, self.device)
 
     def discard(self, n: int) -> None:
         """Delete patient ``n``'s file, unless it is to be kept."""

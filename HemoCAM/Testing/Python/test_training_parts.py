@@ -321,6 +321,16 @@ def test_patients_come_from_background_processes_and_leave_no_file_unless_kept(t
     assert {"2", "3"} <= kept and not {"0", "1"} & kept
 
 
+def test_fresh_patients_never_come_twice_and_files_go(tmp_path):
+    from HemoCAMLib.training.run import Cases, _source
+
+    recipe = Recipe(epochs=2, steps_per_epoch=10, pool=5, first=4, inflow=0.5)
+    ((source, _),) = _source(Cases(fresh=True), [], small_manifest(), recipe, tmp_path, 2).parts
+    last = Flow(recipe.pool, recipe.first, recipe.inflow).window(recipe.steps - 1, 10**6).stop
+    assert len(source) // 2 >= last + 2 * 16 and not source.keep
+    assert len({spec.seed for spec in source.specs}) == len(source)
+
+
 def test_large_bleeds_and_whole_brains_are_drawn_more_often():
     samples = patients(2)
     samples.area_mm2[:] = 0
