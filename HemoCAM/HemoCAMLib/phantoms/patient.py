@@ -2,8 +2,8 @@
 
 No patient stands behind any of it: skull, brain, bleeding and scanner are drawn at random from one seed. The
 draws are made on the CPU by numpy's PCG64 and are the same everywhere; the volume is rendered by torch, where
-another device or processor rounds differently in the last of 24 bits. Seen here: HU equal but for one in some
-ten thousand voxels that differs by 1 HU, and labels equal but for single voxels at their surface.
+another device or processor rounds differently in the last of 24 bits. With exponentials rounded otherwise, one
+voxel in a hundred thousand differs, by 1 HU, and no label (a test repeats this).
 """
 
 from __future__ import annotations

@@ -29,9 +29,10 @@ from .sutures import Sutures
 
 Made = TypeVar("Made")
 
-# Sub-slices painted at once: as many as stay in a CPU's cache; a GPU takes them all.
-_BLOCK = 8
-# Peak of a patient's memory on the GPU over that of one of its layers: layers, their copies and temporaries.
+# Sub-slices painted at once, on every device: painters skip what a block cannot hold, so that another partition
+# would be another patient in some voxels. Few enough to stay near a CPU's cache.
+_BLOCK = 12
+# A generous guess at a patient's memory on the GPU in sizes of one layer: layers, their copies and temporaries.
 _LAYERS = 60
 # What the layers of a head hold in the air around it.
 _LAYERS_IN_AIR = {
@@ -67,9 +68,8 @@ class Painter:
         layers = {
             name: torch.full(whole.shape, air, device=whole.device) for name, air in _LAYERS_IN_AIR.items()
         }
-        size = _BLOCK if whole.device.type == "cpu" else whole.shape[0]
-        for first in range(0, whole.shape[0], size):
-            block = slice(first, min(first + size, whole.shape[0]))
+        for first in range(0, whole.shape[0], _BLOCK):
+            block = slice(first, min(first + _BLOCK, whole.shape[0]))
             box = outline.box(whole.z_mm[block], whole.y_mm, whole.x_mm)
             if box is None:
                 continue
