@@ -16,6 +16,8 @@ from .roc import auc, curve
 from .tables import write_bytes
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from .figures import Slices
 
 # Of Okabe and Ito, "Color universal design", 2008: told apart with any colour vision.
@@ -171,9 +173,21 @@ def save(figure: object, path: Path, shades: int | None = None) -> None:
     figure.savefig(drawn, format="png", facecolor=figure.get_facecolor())
     if shades:
         with Image.open(drawn) as picture:
-            few = picture.convert("RGB").quantize(
-                shades, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
-            )
+            few = _with_fewer_colours(picture.convert("RGB"), shades)
         drawn = io.BytesIO()
         few.save(drawn, format="png", optimize=True)
     write_bytes(drawn.getvalue(), path)
+
+
+def _with_fewer_colours(picture: Image, shades: int) -> Image:
+    """Half of the palette is gray, so that tissue stays so; the other half comes from what is coloured."""
+    from PIL import Image
+
+    pixels = np.asarray(picture)
+    palette = np.linspace(0, 255, shades // 2).round().astype(int).repeat(3).tolist()
+    coloured = pixels[np.ptp(pixels, axis=-1) > 30]
+    if len(coloured):
+        palette += Image.fromarray(coloured[None]).quantize(shades - shades // 2).getpalette()
+    chart = Image.new("P", (1, 1))
+    chart.putpalette(palette)
+    return picture.quantize(palette=chart, dither=Image.Dither.NONE)
