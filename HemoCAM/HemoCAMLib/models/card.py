@@ -96,11 +96,13 @@ def _interface(manifest: Manifest) -> list[str]:
         f"{c} {hu[c]['threshold']:g}" + (f" (pictures {captured[c]['threshold']:g})" if c in captured else "")
         for c in manifest.classes
     ]
+    shown = (picture or {}).get("mask_threshold")
+    of_pictures = "" if shown is None else f" (pictures {shown:g})"
     return [
         *lines,
         f"- Output: calibrated probabilities, positive from these on: {', '.join(thresholds)}",
         f"- Explained by default: `{manifest.target}`, {manifest.method} at stage {manifest.stage}, mask "
-        f"threshold {manifest.mask_threshold(manifest.method, manifest.stage):g}",
+        f"threshold {manifest.mask_threshold(manifest.method, manifest.stage):g}{of_pictures}",
         f"- Weights: `{manifest.weights_file}`, SHA-256 `{manifest.sha256}`",
     ]
 
