@@ -112,7 +112,7 @@ class Finding:
     heatmap:
         Float32, 0..1 in steps of 1/65535, on the slice's own pixels; None if no map was asked for.
     mask:
-        ``heatmap >= threshold``, bool, same shape; None with it.
+        ``heatmap >= threshold`` (the bundle's, of pictures or of volumes), bool, same shape; None with it.
     """
 
     probabilities: np.ndarray
@@ -159,15 +159,15 @@ class SliceClassifier:
         )
         with torch.inference_mode():
             logits = self.network(batch).float().cpu().numpy()
-        maps = [(None, None)] * len(slices)
-        if self.maps:
-            maps = [self._map(one, raw) for one, raw in zip(slices, self._raw_maps(batch), strict=True)]
+        raws = self._raw_maps(batch) if self.maps else [None] * len(slices)
         found = []
-        for one, logit, (heatmap, mask) in zip(slices, logits, maps, strict=True):
+        for one, logit, raw in zip(slices, logits, raws, strict=True):
             manifest = self.manifest.for_pictures() if one.is_picture else self.manifest
             probability = probabilities(logit[None], manifest)[0]
-            threshold = manifest.calibration[self.options.target][2]
-            found.append(Finding(probability, bool(probability[self._target] >= threshold), heatmap, mask))
+            positive = bool(probability[self._target] >= manifest.calibration[self.options.target][2])
+            heatmap = None if raw is None else self._heatmap(one, raw)
+            at = manifest.mask_threshold(self.options.method, self.options.stage)
+            found.append(Finding(probability, positive, heatmap, None if raw is None else heatmap >= at))
         return found
 
     def _raw_maps(self, batch: torch.Tensor) -> np.ndarray:
@@ -176,7 +176,6 @@ class SliceClassifier:
         method, stage = self.options.method, self.options.stage
         return np.concatenate([self.engine.raw_maps(part, self._target, method, stage) for part in parts])
 
-    def _map(self, one: Slice, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _heatmap(self, one: Slice, raw: np.ndarray) -> np.ndarray:
         shown = scale_maps(raw[None], "volume", np.ones(1, bool)).maps[0]
-        heatmap = np.rint(one.paint(shown, self._cells) * LEVELS) / np.float32(LEVELS)
-        return heatmap, heatmap >= self.options.threshold
+        return np.rint(one.paint(shown, self._cells) * LEVELS) / np.float32(LEVELS)

@@ -25,12 +25,16 @@ class PictureInput:
         Share of the network's square that the longer side of the skull's bounding box fills, in (0, 1].
     calibration:
         Of pictures, which lose more than HU do; as in :class:`Manifest`.
+    mask_threshold:
+        Of the default map, in (0, 1], or None: a picture's map is scaled by its own peak, a volume's by that of
+        the whole volume, so the same threshold need not serve both.
     """
 
     centre: float
     width: float
     fill: float
     calibration: Calibration
+    mask_threshold: float | None = None
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,7 @@ class Manifest:
         )
 
     def for_pictures(self) -> Manifest:
-        """Return this manifest with the calibration of pictures in place of that of HU.
+        """Return this manifest with the calibration and mask threshold of pictures in place of those of HU.
 
         Raises
         ------
@@ -143,7 +147,9 @@ class Manifest:
                 f"The model {self.name} reads HU only: its model.json has no input.picture; give DICOM slices, "
                 "or another --model."
             )
-        return replace(self, calibration=self.picture.calibration)
+        shown = self.picture.mask_threshold
+        thresholds = self.thresholds if shown is None else {"default": shown}
+        return replace(self, calibration=self.picture.calibration, thresholds=thresholds)
 
     def mask_threshold(self, method: str, stage: int) -> float:
         """Mask threshold on the displayed map, in (0, 1], for ``method`` at ``stage``."""
@@ -164,7 +170,7 @@ def _calibration(entry: dict) -> Calibration:
 
 def _picture(entry: dict) -> PictureInput:
     numbers = (float(entry[key]) for key in ("centre", "width", "fill"))
-    return PictureInput(*numbers, _calibration(entry["calibration"]))
+    return PictureInput(*numbers, _calibration(entry["calibration"]), entry.get("mask_threshold"))
 
 
 @cache

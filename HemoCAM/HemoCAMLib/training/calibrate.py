@@ -111,14 +111,44 @@ def dice_curve(
             raw[gate] = shown
         maps = grid.paint(scale_maps(raw, "gated", gate).maps, cells if gate.any() else None)
         truth = samples.labels[rows] > 0
-        size = truth.sum()
-        inside, everywhere = (
-            np.histogram(m, np.append(THRESHOLDS, np.inf))[0][::-1].cumsum()[::-1]
-            for m in (maps[truth], maps)
-        )
-        curves.append(2 * inside / (everywhere + size))
+        curves.append(_dice_at_thresholds(maps, truth))
         hits.append(bool(maps.any() and truth.flat[maps.argmax()]))
     return np.mean(curves, axis=0), float(np.mean(hits))
+
+
+def picture_dice_curve(
+    network: torch.nn.Module, pictures: Samples, manifest: Manifest, progress: Progress = silent
+) -> tuple[np.ndarray, float]:
+    """As :func:`dice_curve`, of the default map on single pictures, each scaled by its own peak, without a gate.
+
+    The mean is over the pictures that are known to bleed; NaN where there is none.
+    """
+    import torch
+
+    engine, device = LibraryEngine(network), next(network.parameters()).device
+    index, stage = manifest.class_index(manifest.target), manifest.stage
+    grid, cells = HeadGrid.alone(manifest.size, manifest.field_of_view_mm), engine.cells(stage, manifest.size)
+    rows = np.flatnonzero((pictures.truth[:, 0] == 1) & pictures.labels.any(axis=(1, 2)))
+    if not len(rows):
+        return np.full(len(THRESHOLDS), np.nan), float("nan")
+    curves, hits = [], []
+    for done, row in enumerate(rows):
+        progress("Measuring maps of pictures", done, len(rows))
+        x = torch.from_numpy(network_input(pictures.hu[[row]].astype(np.float32), manifest)).to(device)
+        raw = engine.raw_maps(x, index, manifest.method, stage)
+        shown = grid.paint(scale_maps(raw, "volume", np.ones(1, bool)).maps, cells)
+        truth = pictures.labels[[row]] > 0
+        curves.append(_dice_at_thresholds(shown, truth))
+        hits.append(bool(shown.any() and truth.flat[shown.argmax()]))
+    return np.mean(curves, axis=0), float(np.mean(hits))
+
+
+def _dice_at_thresholds(maps: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Dice of ``maps >= t`` and ``truth`` (bool, not empty, same shape) at every t of THRESHOLDS."""
+    inside, everywhere = (
+        np.histogram(m, np.append(THRESHOLDS, np.inf))[0][::-1].cumsum()[::-1] for m in (maps[truth], maps)
+    )
+    return 2 * inside / (everywhere + truth.sum())
 
 
 def choose_thresholds(

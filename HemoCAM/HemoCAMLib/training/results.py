@@ -9,7 +9,7 @@ import numpy as np
 from ..cams.methods import METHODS, stage_modules
 from ..models.manifest import Manifest
 from ..progress import Progress, silent
-from .calibrate import THRESHOLDS, calibrate, choose_thresholds, dice_curve
+from .calibrate import THRESHOLDS, calibrate, choose_thresholds, dice_curve, picture_dice_curve
 from .capture import READ_CENTRE, READ_WIDTH
 from .evaluate import PICTURE_FILL, as_pictures, aucs, predict
 from .recipe import Recipe
@@ -44,9 +44,13 @@ def choose_mask_thresholds(
     network: torch.nn.Module,
     validation: Samples,
     stages: tuple[int, ...] | None,
+    seed: int,
     progress: Progress = silent,
 ) -> None:
-    """Fit a mask threshold a method and stage into ``content``; the default is that of the default map."""
+    """Fit a mask threshold a method and stage into ``content``, and one for pictures, captured with ``seed``.
+
+    The default is that of the default map. ``content`` has been calibrated.
+    """
     manifest = Manifest.of(content)
     if not validation.labels.any():
         return
@@ -60,6 +64,10 @@ def choose_mask_thresholds(
         thresholds[method] = found[method]
     thresholds["default"] = thresholds[manifest.method][str(manifest.stage)]
     content["explanation"]["thresholds"] = thresholds
+    pictures = as_pictures(bleeding(validation, _BLEEDING), manifest.size, seed)
+    curve, _ = picture_dice_curve(network, pictures, manifest, progress)
+    if np.isfinite(curve).all():
+        content["input"]["picture"]["mask_threshold"] = float(THRESHOLDS[curve.argmax()])
 
 
 def measure(
@@ -84,6 +92,10 @@ def measure(
         chosen = np.abs(THRESHOLDS - threshold).argmin()
         values["Dice of the default mask, mean over bleeding patients"] = float(curve[chosen])
         values["peak of the map inside the bleeding"] = hits
+        curve, hits = picture_dice_curve(network, pictures, manifest, progress)
+        chosen = np.abs(THRESHOLDS - manifest.for_pictures().mask_threshold(manifest.method, manifest.stage))
+        values["Dice of the default mask, mean over bleeding screen captures"] = float(curve[chosen.argmin()])
+        values["peak of the map inside the bleeding, screen captures"] = hits
     return {k: round(float(v), 4) for k, v in values.items() if np.isfinite(v)}  # a kind may be missing
 
 

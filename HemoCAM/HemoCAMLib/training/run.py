@@ -136,7 +136,7 @@ def train_bundle(
             return None
         network = fabric.to_device(network)
         calibrate_content(content, network, validation, recipe, progress)
-        choose_mask_thresholds(content, network, held, stages, progress)
+        choose_mask_thresholds(content, network, held, stages, recipe.seed, progress)
         content["training"] = {
             **content["training"],
             "command": command,

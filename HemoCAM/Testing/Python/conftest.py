@@ -35,6 +35,7 @@ def tiny_manifest(**changes) -> dict:
         "width": 80,
         "fill": 0.92,
         "calibration": {c: {"slope": 0.5, "intercept": 0.1, "threshold": 0.5} for c in content["classes"]},
+        "mask_threshold": 0.55,
     }
     content.update(changes)
     return content

@@ -58,7 +58,11 @@ BAD = {
     "target that is no class": (lambda c: c["explanation"].update(target="tumor"), "tumor"),
     "unknown method": (lambda c: c["explanation"].update(method="magic"), "magic"),
     "other outputs": (
-        lambda c: (c["classes"].append("extra"), c["calibration"].update(extra=c["calibration"]["any"])),
+        lambda c: (
+            c["classes"].append("extra"),
+            c["calibration"].update(extra=c["calibration"]["any"]),
+            c["input"]["picture"]["calibration"].update(extra=c["calibration"]["any"]),
+        ),
         "do not fit",
     ),
     "wrong hash": (lambda c: c["weights"].update(sha256="0" * 64), "SHA-256"),

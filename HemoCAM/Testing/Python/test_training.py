@@ -241,4 +241,5 @@ def test_from_nothing_to_a_bundle_through_a_kill(tmp_path, capsys):
         "hemocam train --patients 2 --validation-patients 2 --epochs 2 --steps 6 --batch 4"
     )
     assert manifest.picture.calibration.keys() == manifest.calibration.keys()
+    assert manifest.for_pictures().mask_threshold("hirescam", 2) == manifest.picture.mask_threshold
     assert set(manifest.thresholds) >= {"default", "hirescam", "scorecam"}
