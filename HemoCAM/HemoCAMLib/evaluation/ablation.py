@@ -29,6 +29,7 @@ from .tables import write_text
 from .trial import examine_phantoms, examine_slices
 
 if TYPE_CHECKING:
+    import torch
     from lightning_fabric import Fabric
 
     from ..training.pool import Workshop
@@ -220,10 +221,9 @@ class _Bench:
 
         A training that was killed goes on after its last whole epoch.
         """
-        from ..training.calibrate import choose_thresholds
         from ..training.export import write_bundle
         from ..training.loop import train
-        from ..training.run import bleeding, calibrate_content
+        from ..training.run import calibrate_content
         from ..training.sources import VirtualPatients
 
         plan, validation = self.plan, self.held_out(VALIDATION)
@@ -238,15 +238,7 @@ class _Bench:
         )
         network = self.fabric.to_device(network)
         calibrate_content(content, network, validation, recipe, progress)
-        manifest = Manifest.of(content)
-        if validation.labels.any():
-            method, stage = manifest.method, manifest.stage
-            some = bleeding(validation, 30)
-            found = choose_thresholds(network, some, manifest, (method,), (stage,), progress)
-            content["explanation"]["thresholds"] = {
-                "default": found[method][str(stage)],
-                method: found[method],
-            }
+        _choose_mask_thresholds(content, network, validation, recipe.seed, progress)
         left_out = ", ".join(trial.without) or "nothing"
         content["training"] = {
             "data": f"virtual patients of HemoCAM's generator, left out: {left_out}; no patient data of any kind",
@@ -254,6 +246,26 @@ class _Bench:
             "recipe": asdict(recipe),
         }
         write_bundle(network.cpu(), content, folder / "bundle")
+
+
+def _choose_mask_thresholds(
+    content: dict, network: torch.nn.Module, validation: Samples, seed: int, progress: Progress
+) -> None:
+    """Fit mask thresholds of the default map alone: all nine methods would take longer than the training."""
+    from ..training.calibrate import THRESHOLDS, choose_thresholds, picture_dice_curve
+    from ..training.evaluate import as_pictures
+    from ..training.run import bleeding
+
+    manifest = Manifest.of(content)
+    some = bleeding(validation, 30)
+    if not len(some):
+        return
+    method, stage = manifest.method, manifest.stage
+    found = choose_thresholds(network, some, manifest, (method,), (stage,), progress)
+    content["explanation"]["thresholds"] = {"default": found[method][str(stage)], method: found[method]}
+    curve, _ = picture_dice_curve(network, as_pictures(some, manifest.size, seed), manifest, progress)
+    if np.isfinite(curve).all():
+        content["input"]["picture"]["mask_threshold"] = float(THRESHOLDS[curve.argmax()])
 
 
 def _tidy(folder: Path) -> None:

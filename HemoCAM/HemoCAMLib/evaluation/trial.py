@@ -44,7 +44,7 @@ def examine_phantoms(
     """
     from scipy.special import expit
 
-    from ..training.calibrate import THRESHOLDS, dice_curve
+    from ..training.calibrate import THRESHOLDS, dice_curve, picture_dice_curve
     from ..training.evaluate import as_pictures, predict
 
     manifest = bundle.manifest
@@ -66,10 +66,14 @@ def examine_phantoms(
         found[f"{what}: specificity"] = draws.mean(~called, ~truth & counted)
     figures = {name: (e.value, e.low, e.high) for name, e in found.items()}
     if samples.labels.any():
-        curve, hits = dice_curve(network, samples, manifest, manifest.method, manifest.stage, progress)
-        threshold = manifest.mask_threshold(manifest.method, manifest.stage)
-        overlap = float(curve[np.abs(THRESHOLDS - threshold).argmin()])
-        figures |= {"phantoms: Dice": (overlap, np.nan, np.nan), "phantoms: peak": (hits, np.nan, np.nan)}
+        curves = {
+            "phantoms": dice_curve(network, samples, manifest, manifest.method, manifest.stage, progress),
+            "captures": picture_dice_curve(network, captures, manifest, progress),
+        }
+        for (what, _, calibrated), (curve, hits) in zip(calibrations, curves.values(), strict=True):
+            threshold = calibrated.mask_threshold(manifest.method, manifest.stage)
+            overlap = float(curve[np.abs(THRESHOLDS - threshold).argmin()])
+            figures |= {f"{what}: Dice": (overlap, np.nan, np.nan), f"{what}: peak": (hits, np.nan, np.nan)}
     return figures
 
 

@@ -22,9 +22,8 @@ from HemoCAMLib.training.recipe import Recipe
 from PIL import Image
 
 RECIPE = Recipe(epochs=1, steps_per_epoch=2, batch=4, first=2, seed=5, sizes=((64, 1.0),))
-RATES = ("AUC", "sensitivity", "specificity")
-FIGURES = {f"{what}: {name}" for what in ("phantoms", "captures", "slices") for name in RATES}
-FIGURES |= {f"{what}: {name}" for what in ("phantoms", "slices") for name in ("Dice", "peak")}
+NAMES = ("AUC", "sensitivity", "specificity", "Dice", "peak")
+FIGURES = {f"{what}: {name}" for what in ("phantoms", "captures", "slices") for name in NAMES}
 
 
 def small_cohort(count, seed, **_):
@@ -105,6 +104,7 @@ def test_trials_differ_by_one_group_and_go_on_where_they_stopped(setting, tmp_pa
     }  # fmt: skip
     bundle = Bundle.open(own / "bundle")
     assert "left out: noise" in bundle.manifest.raw["training"]["data"]
+    assert bundle.manifest.picture.mask_threshold is not None
     assert bundle.manifest.for_pictures().calibration != bundle.manifest.calibration
 
     more = ablate(replace(plan, groups=("noise", "kernel")), tmp_path / "out", workers=0)
