@@ -23,7 +23,12 @@ def add_to(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     command.add_argument(
         "--output", type=Path, required=True, metavar="DIR", help="folder for trials and table"
     )
-    command.add_argument("--groups", nargs="+", metavar="GROUP", help="groups to leave out (default: each)")
+    command.add_argument(
+        "--groups",
+        nargs="+",
+        metavar="GROUP",
+        help="groups to leave out, one after the other; A+B leaves out both at once (default: each)",
+    )
     command.add_argument("--steps", type=int, default=1200, metavar="N", help="steps of a training (1200)")
     command.add_argument("--batch", type=int, default=32, metavar="N", help="slices a step (32)")
     command.add_argument(

@@ -45,7 +45,7 @@ class Plan:
     Parameters
     ----------
     groups:
-        Of :data:`~..phantoms.spec.GROUPS`, each left out in a training of its own.
+        Of :data:`~..phantoms.spec.GROUPS`, each left out in a training of its own; ``a+b`` leaves out both.
     recipe:
         Of every training; its seed is that of the first training, the others' follow it.
     seeds, repeats:
@@ -67,7 +67,7 @@ class Plan:
     blueprint: Path = BLUEPRINT
 
     def __post_init__(self) -> None:
-        unknown = [group for group in self.groups if group not in GROUPS]
+        unknown = [part for group in self.groups for part in group.split("+") if part not in GROUPS]
         if unknown:
             raise OptionError(
                 f"There is no group of features {unknown[0]!r}; choose from {', '.join(GROUPS)}."
@@ -87,7 +87,8 @@ class Plan:
         """All trainings: the full ones first."""
         first = self.recipe.seed
         full = [Trial((), first + n) for n in range(self.seeds)]
-        return [*full, *(Trial((group,), first + n) for group in self.groups for n in range(self.repeats))]
+        left_out = [tuple(group.split("+")) for group in self.groups]
+        return [*full, *(Trial(parts, first + n) for parts in left_out for n in range(self.repeats))]
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,12 @@ class Trial:
     @property
     def name(self) -> str:
         """Of its folder and bundle."""
-        left_out = "without-" + "-".join(self.without) if self.without else "full"
-        return f"{left_out}-{self.seed}"
+        return f"without-{'-'.join(self.without)}-{self.seed}" if self.without else f"full-{self.seed}"
+
+    @property
+    def group(self) -> str:
+        """What is left out, as :class:`Plan` names it; empty for the full generator."""
+        return "+".join(self.without)
 
 
 @dataclass(frozen=True)

@@ -50,14 +50,14 @@ def compare(outcomes: list[Outcome], figure: str) -> dict[str, Difference]:
     full = np.array([o.figures[figure][0] for o in outcomes if not o.trial.without])
     found = {}
     for group in groups(outcomes):
-        own = np.array([o.figures[figure][0] for o in outcomes if o.trial.without == (group,)])
+        own = np.array([o.figures[figure][0] for o in outcomes if o.trial.group == group])
         found[group] = Difference(own.mean(), own.mean() - full.mean(), noise(full, len(own)))
     return found
 
 
 def groups(outcomes: list[Outcome]) -> list[str]:
     """Groups that were left out, in order."""
-    return list(dict.fromkeys(group for o in outcomes for group in o.trial.without))
+    return list(dict.fromkeys(o.trial.group for o in outcomes if o.trial.without))
 
 
 def lines(outcomes: list[Outcome]) -> list[str]:
@@ -84,7 +84,7 @@ def lines(outcomes: list[Outcome]) -> list[str]:
         f"trainings that differ by their seeds alone differ by in {LEVEL:.0%} of cases; of twenty comparisons one "
         "has a star by chance.",
         "",
-        *[f"- {group}: {GROUPS[group]}" for group in groups(outcomes)],
+        *[f"- {part}: {GROUPS[part]}" for group in groups(outcomes) for part in group.split("+")],
         "",
     ]
 

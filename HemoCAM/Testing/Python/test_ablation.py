@@ -107,8 +107,8 @@ def test_trials_differ_by_one_group_and_go_on_where_they_stopped(setting, tmp_pa
     assert bundle.manifest.picture.mask_threshold is not None
     assert bundle.manifest.for_pictures().calibration != bundle.manifest.calibration
 
-    more = ablate(replace(plan, groups=("noise", "kernel")), tmp_path / "out", workers=0)
-    assert [o.trial.name for o in more][-1] == "without-kernel-5" and len(trained) == 4
+    more = ablate(replace(plan, groups=("noise", "kernel+motion")), tmp_path / "out", workers=0)
+    assert [o.trial.name for o in more][-1] == "without-kernel-motion-5" and len(trained) == 4
     with pytest.raises(OutputError, match="another plan"):
         ablate(replace(plan, patients=3), tmp_path / "out", workers=0)
     (slices / "5.png").unlink()
@@ -119,6 +119,7 @@ def test_trials_differ_by_one_group_and_go_on_where_they_stopped(setting, tmp_pa
 def test_a_plan_that_tells_nothing_is_refused():
     for changes, sentence in (
         ({"groups": ("colour",)}, "no group of features 'colour'"),
+        ({"groups": ("noise+colour",)}, "no group of features 'colour'"),
         ({"groups": ("noise", "noise")}, "named twice"),
         ({"groups": (), "seeds": 1}, "--seeds 2"),
         ({"groups": (), "patients": 1}, "at least two"),
