@@ -142,6 +142,9 @@ class Pool:
                 f"{len(source)} patients are too few to train on {ranks} devices; give each at least one."
             )
         self._held: dict[int, Samples] = {}
+        self._sides: dict[
+            int, tuple[tuple[np.ndarray, np.ndarray], ...]
+        ] = {}  # of each: rows and their weights
         self._coming: dict[int, concurrent.futures.Future] = {}
         self._rows = [np.zeros((0, 2), np.int64)] * 2  # (place, row) of slabs that bleed, and of clean ones
         self._chances = [np.zeros(0)] * 2  # of each of them, summed up
@@ -155,7 +158,7 @@ class Pool:
         left = [place for place in self._held if place not in window]
         new = [place for place in window if place not in self._held]
         for place in left:
-            del self._held[place]
+            del self._held[place], self._sides[place]
             if len(self._own) > self.flow.capacity:
                 self.source.discard(self._patient(place))
         for place in new:
@@ -167,6 +170,7 @@ class Pool:
                     self._held[place] = future.result(timeout=0.5)
                     break
                 waiting()
+            self._sides[place] = _sides(self._held[place])
         end = window.stop + self.workshop.ahead
         for place in range(window.stop, min(end, len(self._own)) if self._all_fit else end):
             self._order(place)
@@ -187,13 +191,11 @@ class Pool:
 
     def _index(self) -> None:
         """List the slabs that bleed and those that are clean, with their chances."""
-        for side, value in enumerate((1, 0)):
-            rows, weights = [], []
-            for place, samples in self._held.items():
-                found = np.flatnonzero(samples.truth[:, 0] == value)
-                rows.append(np.stack([np.full_like(found, place), found], axis=1))
-                weights.append(_weights(samples, found, bleeding=value == 1))
-            self._rows[side], self._chances[side] = np.concatenate(rows), np.cumsum(np.concatenate(weights))
+        for side in (0, 1):
+            rows, weights = zip(*(self._sides[place][side] for place in self._held), strict=True)
+            places = np.repeat(list(self._held), [len(r) for r in rows])
+            self._rows[side] = np.stack([places, np.concatenate(rows)], axis=1)
+            self._chances[side] = np.cumsum(np.concatenate(weights))
 
     def draw(self, bleeding: int, clean: int, rng: np.random.Generator) -> Samples:
         """Draw slabs at random, with replacement; where one sort is missing the other makes up for it."""
@@ -209,6 +211,14 @@ class Pool:
                 place = np.searchsorted(chances, rng.random(count) * chances[-1], side="right")
                 chosen.append(rows[np.minimum(place, len(rows) - 1)])
         return join([self._held[place].rows(slice(row, row + 1)) for place, row in np.concatenate(chosen)])
+
+
+def _sides(samples: Samples) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    """Rows of the slabs that bleed and of those that are clean, each with their weights."""
+    found = (np.flatnonzero(samples.truth[:, 0] == value) for value in (1, 0))
+    return tuple(
+        (rows, _weights(samples, rows, bleeding)) for rows, bleeding in zip(found, (True, False), strict=True)
+    )
 
 
 def _weights(samples: Samples, rows: np.ndarray, bleeding: bool) -> np.ndarray:
