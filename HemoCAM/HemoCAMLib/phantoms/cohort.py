@@ -11,7 +11,7 @@ from .patient import PatientSpec
 from .population import HEALTHY, draw_kinds
 
 # Slice thickness in mm and how often scanners are set to it.
-SLICE_MM = {3.0: 0.15, 4.0: 0.15, 5.0: 0.55, 6.0: 0.15}
+SLICE_MM = {3.0: 0.15, 4.0: 0.13, 5.0: 0.5, 6.0: 0.1, 8.0: 0.08, 10.0: 0.04}
 # Width and height of the field of view in mm.
 FIELD_MM = (217.6, 256.0)
 
@@ -34,7 +34,7 @@ def cohort(
         Of the cohort, 0 to 9,000,000; different seeds have no patient in common as long as cohorts stay below
         a million patients.
     slice_mm:
-        Slice thickness in mm, or thicknesses to choose from; None: 3 to 6 mm, mostly 5.
+        Slice thickness in mm, or thicknesses to choose from; None: 3 to 10 mm, mostly 5.
     size:
         Rows and columns of a slice. The field of view is drawn, 218 to 256 mm: pixels of 0.85 to 1 mm at 256.
     healthy:

@@ -25,8 +25,12 @@ def radius_of(ml: float) -> float:
     return float((3000 * ml / (4 * np.pi)) ** (1 / 3))
 
 
+# An infarct that bleeds: faint spots in a wide edema. How often, among bleedings of up to so many ml.
+_PETECHIAL, _PETECHIAL_ML = 0.2, 8.0
+
+
 def intraparenchymal(head: Head, rng: np.random.Generator, ml: float, story: Story) -> Bleeding | None:
-    """A hematoma with edema that pushes the brain aside."""
+    """A hematoma with edema that pushes the brain aside, or the spots of an infarct that bleeds."""
     radius = radius_of(ml)
     site, centre = _place(head, rng, ml, radius, story)
     squeeze = rng.uniform(0.65, 1.4, 3)
@@ -40,6 +44,11 @@ def intraparenchymal(head: Head, rng: np.random.Generator, ml: float, story: Sto
     hu = draw_hu(rng, "subacute hematoma" if fading and "subacute" not in story.without else "hematoma")
     mottle_hu = rng.uniform(0, 9)
     strength = float(np.clip(rng.uniform(0.1, 1.05), 0, 1))
+    petechial = rng.random() < _PETECHIAL and ml <= _PETECHIAL_ML
+    if petechial:
+        hu, mottle_hu, strength = draw_hu(rng, "petechial blood"), 3.0, 0.2 * strength
+        halo, halo_hu = rng.uniform(8, 18), rng.uniform(9, 18)
+        fine = SmoothField.draw(rng, rng.uniform(3.0, 6.0))
     if "mass_effect" in story.without:
         strength = 0.0
     if story.focus is None:
@@ -51,7 +60,10 @@ def intraparenchymal(head: Head, rng: np.random.Generator, ml: float, story: Sto
     frame = head.frame
     offset = tuple(a - float(c) for a, c in zip(frame.at(window), centre, strict=True))
     level = _turned_ellipsoid(offset, squeeze, angles)
-    level += rough * radius * (frame.field(field, window) + 0.35 * frame.field(fine, window))
+    if petechial:
+        level = 0.45 * level + 5 * frame.field(fine, window)
+    else:
+        level += rough * radius * (frame.field(field, window) + 0.35 * frame.field(fine, window))
     room = head.cavity[window] - at_least(head.dura[window], (strength < 0.5) * head.ventricle[window])
 
     def push(reached: float) -> None:
@@ -63,10 +75,14 @@ def intraparenchymal(head: Head, rng: np.random.Generator, ml: float, story: Sto
         room.clamp(0, 1),
         hu=hu,
         mottle_hu=mottle_hu,
-        place={"site": site, "centre_mm": [round(float(c), 1) for c in centre]},
+        place={
+            "site": site,
+            "centre_mm": [round(float(c), 1) for c in centre],
+            "petechial": bool(petechial),
+        },
         halo_mm=0.0 if "edema" in story.without else halo,
         halo_hu=halo_hu,
-        whole=True,
+        whole=not petechial,
         push=push if strength > 0.05 else None,
     )
 

@@ -48,6 +48,14 @@ class Scanner:
         self.bar_hu = float(max(extra.uniform(-8, 24), 0.0))
         self.table = bool(extra.random() < 0.3)
         self.table_mm, self.table_hu = float(extra.uniform(112, 150)), float(extra.uniform(-600, 250))
+        # Old scanners and large heads: brighter, wider and one-sided cupping, and kernels that spread bone.
+        if extra.random() < 0.35:
+            self.cupping_hu *= float(extra.uniform(1.2, 2.2))
+            self.cupping_mm *= float(extra.uniform(1.0, 1.8))
+        self.uneven = SmoothField.draw(extra, 45)
+        self.unevenness = float(extra.uniform(0, 0.7))
+        if extra.random() < 0.2:
+            self.blur_mm *= float(extra.uniform(1.2, 2.0))
         self._leave_out(without)
         if "noise" in without:
             at_5_mm, self.grain_mm = 3.0, 0.5
@@ -92,7 +100,8 @@ class Scanner:
         # Rays along the curved top of the vault pass the most bone.
         steep = (1 + 0.9 * sigmoid((height - 52) / 6)).to(frame.device)[:, None, None]
         cup = exp(depth.clamp(min=0) * (-1 / self.cupping_mm)).mul_(cavity)
-        picture += cup.mul_(steep * self.cupping_hu)
+        uneven = frame.field(self.uneven).mul_(self.unevenness).add_(1).clamp_(min=0)
+        picture += cup.mul_(uneven).mul_(steep * self.cupping_hu)
         if self.shading_hu:
             picture += frame.field(self.shading).mul_(cavity).mul_(self.shading_hu)
         base = self.base(frame)

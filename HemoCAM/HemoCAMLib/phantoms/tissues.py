@@ -1,4 +1,4 @@
-"""Densities in HU of everything that is painted, with their sources: the one table that the painters draw from.
+"""Densities in HU of tissues and blood, with their sources: the table that the painters draw from.
 
 A range spans what the source reports and what scanners add to it; a patient draws one value from it.
 """
@@ -48,6 +48,7 @@ TISSUES = {
     "calcium": Tissue(60, 500, "Kıroğlu et al., Diagn Interv Radiol 16 (2010)"),
     "hematoma": Tissue(58, 86, _CLOT),
     "subacute hematoma": Tissue(46, 58, _FADING),
+    "petechial blood": Tissue(46, 62, _CLOT + "; mixed with swollen tissue within a voxel"),
     "ventricular blood": Tissue(54, 85, _CLOT),
     "subarachnoid blood": Tissue(50, 78, _CLOT),
     "subdural blood": Tissue(52, 86, _SUBDURAL),

@@ -99,7 +99,7 @@ def test_a_cohort_is_the_same_whatever_its_length():
     long, short = cohort(30, 7), cohort(4, 7)
     assert long[:4] == short
     assert not {spec.seed for spec in long} & {spec.seed for spec in cohort(30, 8)}
-    assert {spec.slice_mm for spec in long} <= {3.0, 4.0, 5.0, 6.0}
+    assert {spec.slice_mm for spec in long} <= {3.0, 4.0, 5.0, 6.0, 8.0, 10.0}
     assert all(0.85 <= spec.spacing_mm <= 1.0 and spec.kinds is not None for spec in long)
     assert {spec.slice_mm for spec in cohort(20, 7, slice_mm=(1.0, 2.0))} == {1.0, 2.0}
     fine = cohort(5, 7, size=512, slice_mm=5, healthy=1)

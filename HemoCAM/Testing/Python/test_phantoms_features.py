@@ -11,6 +11,7 @@ from HemoCAMLib.phantoms.surgery import Surgery
 from HemoCAMLib.phantoms.tissues import TISSUES, draw_hu
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 TINY = {"size": 80, "spacing_mm": 3.0}
 SMALL = {"size": 128, "spacing_mm": 1.9}
@@ -207,6 +208,24 @@ def test_edema_darkens_and_mass_effect_moves_the_brain():
         outside = (pushed.labels.array == 0) & (lying.labels.array == 0)
         moved += (np.abs(pushed.ct.array.astype(int) - lying.ct.array)[outside] > 8).sum()
     assert darker > 500 and moved > 500
+
+
+def test_infarcts_that_bleed_are_faint_spots():
+    """Of bleedings of the same volume, the petechial ones fall into several parts and are less dense."""
+    parts, densities = {True: [], False: []}, {True: [], False: []}
+    for seed in range(1, 19):
+        patient = make_patient(PatientSpec(seed, kinds=("intraparenchymal",), lesion_ml=(4.0, 6.0), **SMALL))
+        lesions = patient.description["lesions"]
+        if len(lesions) != 1:
+            continue
+        petechial = lesions[0]["petechial"]
+        parts[petechial].append(ndimage.label(patient.labels.array)[1])
+        densities[petechial].append(lesions[0]["hu"])
+    assert len(parts[True]) >= 2 and len(parts[False]) >= 6
+    assert np.mean(parts[True]) > 2 * np.mean(parts[False])
+    assert np.mean(densities[True]) < np.mean(densities[False]) - 8
+    large = make_patient(PatientSpec(1, kinds=("intraparenchymal",), lesion_ml=(20.0, 30.0), **SMALL))
+    assert not large.description["lesions"][0]["petechial"]
 
 
 def test_densities_have_sources_and_are_drawn_within_their_range():
