@@ -49,11 +49,11 @@ class Scanner:
         self.table = bool(extra.random() < 0.3)
         self.table_mm, self.table_hu = float(extra.uniform(112, 150)), float(extra.uniform(-600, 250))
         # Old scanners and large heads: brighter, wider and one-sided cupping, and kernels that spread bone.
-        if extra.random() < 0.35:
-            self.cupping_hu *= float(extra.uniform(1.2, 2.2))
-            self.cupping_mm *= float(extra.uniform(1.0, 1.8))
+        if extra.random() < 0.5:
+            self.cupping_hu = float(extra.uniform(4, 20))
+            self.cupping_mm *= float(extra.uniform(1.0, 2.5))
         self.uneven = SmoothField.draw(extra, 45)
-        self.unevenness = float(extra.uniform(0, 0.7))
+        self.unevenness = float(extra.uniform(0, 0.9))
         if extra.random() < 0.2:
             self.blur_mm *= float(extra.uniform(1.2, 2.0))
         self._leave_out(without)
