@@ -25,6 +25,7 @@ from ..phantoms.patient import KINDS, PatientSpec, make_patient
 from ..phantoms.population import HEALTHY
 from ..progress import Progress, silent
 from .layouts import LABELS, Layout, SliceLabels, write_table, write_text
+from .overview import PICTURED, draw_overview, keep_tile
 
 DESCRIPTION = "dataset.json"
 _WORK = ".work"
@@ -97,8 +98,9 @@ class PhantomSet:
     def write(self, folder: Path, workers: int = 1, progress: Progress = silent) -> bool:
         """Write the data set to ``folder``, or what a stopped run has left to do; the bits are always the same.
 
-        Beside the layout's files: ``patients.csv`` (a row a patient) and ``dataset.json`` (command, versions,
-        requests of all patients; ``complete`` is true once everything is there).
+        Beside the layout's files: ``patients.csv`` (a row a patient), ``overview.png`` (a slice of each of the
+        first patients) and ``dataset.json`` (command, versions, requests of all patients; ``complete`` is true
+        once everything is there).
 
         Returns
         -------
@@ -123,7 +125,9 @@ class PhantomSet:
             self._describe(folder, complete=False)
             names = [self.layout.patient(number) for number in range(1, len(self.specs) + 1)]
             todo = [
-                (s, n) for s, n in zip(self.specs, names, strict=True) if not (work / f"{n}.json").exists()
+                (spec, name, number < PICTURED)
+                for number, (spec, name) in enumerate(zip(self.specs, names, strict=True))
+                if not (work / f"{name}.json").exists()
             ]
             # closing: a progress that cancels ends the workers at once
             with contextlib.closing(self._make(todo, folder, workers)) as making:
@@ -137,6 +141,7 @@ class PhantomSet:
                 for number, kinds in enumerate(record["slices"], start=1)
             )
             self.layout.write_tables(slices, folder)
+            draw_overview([work / f"{name}.npz" for name in names[:PICTURED]], folder / "overview.png")
             self._describe(folder, complete=True)
         except OSError as error:
             raise OutputError(f"{folder} cannot be written ({error.strerror}); is the disk full?") from None
@@ -190,17 +195,19 @@ class PhantomSet:
             raise OutputError(f"{folder} holds another data set, made {how}; choose another --output.")
         return bool(complete)
 
-    def _make(self, todo: Sequence[tuple[PatientSpec, str]], folder: Path, workers: int) -> Iterator[None]:
+    def _make(
+        self, todo: Sequence[tuple[PatientSpec, str, bool]], folder: Path, workers: int
+    ) -> Iterator[None]:
         if workers == 1 or len(todo) < 2:
-            for spec, name in todo:
-                _make_case(spec, name, self.layout, folder)
+            for case in todo:
+                _make_case(*case, self.layout, folder)
                 yield
             return
         # spawn, not fork: threads may run already, and Windows and macOS know nothing else
         context = multiprocessing.get_context("spawn")
         workers = min(workers, len(todo))
         with concurrent.futures.ProcessPoolExecutor(workers, context, _prepare_worker) as pool:
-            jobs = [pool.submit(_make_case, spec, name, self.layout, folder) for spec, name in todo]
+            jobs = [pool.submit(_make_case, *case, self.layout, folder) for case in todo]
             try:
                 for job in concurrent.futures.as_completed(jobs):
                     job.result()
@@ -226,7 +233,7 @@ def _prepare_worker() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _make_case(spec: PatientSpec, name: str, layout: Layout, folder: Path) -> None:
+def _make_case(spec: PatientSpec, name: str, pictured: bool, layout: Layout, folder: Path) -> None:
     """Make a patient and move its files into place; its record comes last and says that they are there."""
     part = folder / _WORK / f"{name}.part"
     shutil.rmtree(part, ignore_errors=True)
@@ -246,6 +253,8 @@ def _make_case(spec: PatientSpec, name: str, layout: Layout, folder: Path) -> No
         "pixel_mm": round(float(patient.ct.spacing[0]), 6),
         "slices": [sorted(s.kinds) for s in slices],
     }
+    if pictured:
+        keep_tile(patient, name, folder / _WORK / f"{name}.npz")
     write_text(json.dumps(record), folder / _WORK / f"{name}.json")
     shutil.rmtree(part, ignore_errors=True)
 

@@ -145,8 +145,9 @@ def draw_sheet(
                 ha="center", va="top",
             )  # fmt: skip
         top -= count * (inches + caption)
-    figure.text(0.008, 0.1 / height, "outline of the mask", color=MASK, fontsize=8)
-    figure.text(0.008 + 1.4 / (columns * inches), 0.1 / height, "of the bleeding", color=TRUTH, fontsize=8)
+    figure.text(0.008, 0.1 / height, "outline of the bleeding", color=TRUTH, fontsize=8)
+    if any(tile.mask is not None for _, tiles in sections for tile in tiles):
+        figure.text(0.008 + 1.6 / (columns * inches), 0.1 / height, "of the mask", color=MASK, fontsize=8)
     save(figure, path, shades)
 
 

@@ -67,7 +67,7 @@ def check_slices(rows, patient, kinds, number):
 def test_volumes_hold_the_patients_and_their_labels(sets, patients):
     folder = sets / "volumes"
     assert {p.name for p in folder.iterdir()} == {
-        "images", "masks", "slices.csv", "labels.json", "patients.csv", "dataset.json",
+        "images", "masks", "slices.csv", "labels.json", "patients.csv", "dataset.json", "overview.png",
     }  # fmt: skip
     assert json.loads((folder / "labels.json").read_text()) == dict(zip(KINDS, range(1, 6), strict=True))
     rows = rows_of(folder / "slices.csv")
