@@ -1,4 +1,4 @@
-"""``hemocam ablate``: what each group of the generator's random features brings."""
+"""``hemocam ablate``: what each group of the generator's random features, and of the training, brings."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> int:
     from ..errors import InputError, OptionError
     from ..evaluation.ablation import Plan, ablate
     from ..evaluation.ablation_table import write_table
-    from ..phantoms.spec import GROUPS
+    from ..evaluation.ingredients import PARTS
     from ..training.devices import launch
     from ..training.recipe import Recipe
     from ..training.run import BLUEPRINT, default_workers
@@ -87,7 +87,7 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> int:
             f"There is no {options.slices / 'labels.csv'}; --slices needs slices and their labels."
         )
     plan = Plan(
-        groups=tuple(options.groups or GROUPS),
+        groups=tuple(options.groups or PARTS),
         recipe=Recipe(
             epochs=_EPOCHS,
             steps_per_epoch=options.steps // _EPOCHS,

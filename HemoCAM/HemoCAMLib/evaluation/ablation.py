@@ -20,11 +20,11 @@ from ..errors import OptionError
 from ..models.bundle import Bundle
 from ..models.manifest import Manifest
 from ..phantoms.cohort import cohort
-from ..phantoms.spec import GROUPS
 from ..progress import Progress, silent
 from ..training.recipe import Recipe
 from ..training.run import BLUEPRINT
 from .claims import claim, generator_digest
+from .ingredients import PARTS, generator_part, without
 from .tables import write_text
 from .trial import examine_phantoms, examine_slices
 
@@ -45,7 +45,7 @@ class Plan:
     Parameters
     ----------
     groups:
-        Of :data:`~..phantoms.spec.GROUPS`, each left out in a training of its own; ``a+b`` leaves out both.
+        Of :data:`~.ingredients.PARTS`, each left out in a training of its own; ``a+b`` leaves out both.
     recipe:
         Of every training; its seed is that of the first training, the others' follow it.
     seeds, repeats:
@@ -67,10 +67,10 @@ class Plan:
     blueprint: Path = BLUEPRINT
 
     def __post_init__(self) -> None:
-        unknown = [part for group in self.groups for part in group.split("+") if part not in GROUPS]
+        unknown = [part for group in self.groups for part in group.split("+") if part not in PARTS]
         if unknown:
             raise OptionError(
-                f"There is no group of features {unknown[0]!r}; choose from {', '.join(GROUPS)}."
+                f"There is no group of features {unknown[0]!r}; choose from {', '.join(PARTS)}."
             )
         if len(set(self.groups)) != len(self.groups):
             raise OptionError("A group of features is named twice; name each once.")
@@ -232,21 +232,23 @@ class _Bench:
         from ..training.sources import VirtualPatients
 
         plan, validation = self.plan, self.held_out(VALIDATION)
-        recipe = replace(plan.recipe, seed=trial.seed)
-        content = {**json.loads(json.dumps(self.blueprint)), "name": trial.name}
+        recipe, content = without(replace(plan.recipe, seed=trial.seed), self.blueprint, trial.without)
+        content["name"] = trial.name
         manifest = Manifest.of(content)
-        specs = [replace(spec, without=trial.without) for spec in cohort(plan.patients, trial.seed)]
+        left_out = generator_part(trial.without)
+        specs = [replace(spec, without=left_out) for spec in cohort(plan.patients, trial.seed)]
         work = folder / WORK
-        source = VirtualPatients(specs, manifest, work / "patients")
+        # those of the full generator serve several trainings
+        source = VirtualPatients(specs, manifest, (work if left_out else self.folder) / "patients")
         network = train(
             source, validation, manifest, recipe, work, progress, fabric=self.fabric, workers=self.workshop
         )
         network = self.fabric.to_device(network)
         calibrate_content(content, network, validation, recipe, progress)
         _choose_mask_thresholds(content, network, validation, recipe.seed, progress)
-        left_out = ", ".join(trial.without) or "nothing"
+        named = ", ".join(trial.without) or "nothing"
         content["training"] = {
-            "data": f"virtual patients of HemoCAM's generator, left out: {left_out}; no patient data of any kind",
+            "data": f"virtual patients of HemoCAM's generator, left out: {named}; no patient data of any kind",
             "command": "hemocam ablate",
             "recipe": asdict(recipe),
         }

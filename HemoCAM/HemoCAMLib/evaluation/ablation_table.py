@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from ..models.card import markdown_table
-from ..phantoms.spec import GROUPS
 from .ablation import Outcome
+from .ingredients import PARTS
 from .tables import write_rows, write_text
 
 LEVEL = 0.95
@@ -84,7 +84,7 @@ def lines(outcomes: list[Outcome]) -> list[str]:
         f"trainings that differ by their seeds alone differ by in {LEVEL:.0%} of cases; of twenty comparisons one "
         "has a star by chance.",
         "",
-        *[f"- {part}: {GROUPS[part]}" for group in groups(outcomes) for part in group.split("+")],
+        *[f"- {part}: {PARTS[part]}" for group in groups(outcomes) for part in group.split("+")],
         "",
     ]
 

@@ -13,12 +13,15 @@ from HemoCAMLib.errors import Cancelled, InputError, OptionError, OutputError
 from HemoCAMLib.evaluation import ablation
 from HemoCAMLib.evaluation.ablation import Outcome, Plan, Trial, ablate
 from HemoCAMLib.evaluation.ablation_table import compare, lines, noise, write_table
+from HemoCAMLib.evaluation.ingredients import generator_part, without
 from HemoCAMLib.models.bundle import Bundle
+from HemoCAMLib.models.manifest import Manifest
 from HemoCAMLib.models.preprocess import window
 from HemoCAMLib.phantoms.patient import PatientSpec, make_patient
 from HemoCAMLib.phantoms.spec import GROUPS
 from HemoCAMLib.training import sources
 from HemoCAMLib.training.recipe import Recipe
+from HemoCAMLib.training.run import BLUEPRINT
 from PIL import Image
 
 RECIPE = Recipe(epochs=1, steps_per_epoch=2, batch=4, first=2, seed=5, sizes=((64, 1.0),))
@@ -107,8 +110,9 @@ def test_trials_differ_by_one_group_and_go_on_where_they_stopped(setting, tmp_pa
     assert bundle.manifest.picture.mask_threshold is not None
     assert bundle.manifest.for_pictures().calibration != bundle.manifest.calibration
 
-    more = ablate(replace(plan, groups=("noise", "kernel+motion")), tmp_path / "out", workers=0)
-    assert [o.trial.name for o in more][-1] == "without-kernel-motion-5" and len(trained) == 4
+    more = ablate(replace(plan, groups=("noise", "kernel+motion", "windows")), tmp_path / "out", workers=0)
+    assert [o.trial.name for o in more][-2:] == ["without-kernel-motion-5", "without-windows-5"]
+    assert len(trained) == 5 and trained[4] == full
     with pytest.raises(OutputError, match="another plan"):
         ablate(replace(plan, patients=3), tmp_path / "out", workers=0)
     (slices / "5.png").unlink()
@@ -197,3 +201,17 @@ def test_the_command_refuses_before_any_work(tmp_path, capsys):
     assert "labels.csv" in capsys.readouterr().err
     assert main(["ablate", "--output", out, "--steps", "1"]) == 2
     assert not (tmp_path / "out").exists()
+
+
+def test_ingredients_of_the_training_are_left_out_and_nothing_else():
+    blueprint = json.loads(BLUEPRINT.read_text(encoding="utf-8"))
+    recipe, content = without(RECIPE, blueprint, ("noise",))
+    assert recipe == RECIPE and content == blueprint and content is not blueprint
+    recipe, content = without(RECIPE, blueprint, ("captures", "evidence", "windows"))
+    assert (recipe.captures, recipe.evidence, recipe.overlap) == (0, 0, 0)
+    assert (
+        replace(recipe, captures=RECIPE.captures, evidence=RECIPE.evidence, overlap=RECIPE.overlap) == RECIPE
+    )
+    assert Manifest.of(content).windows == ((40.0, 80.0),)
+    assert content["classes"] == blueprint["classes"] and len(blueprint["input"]["windows"]) == 3
+    assert generator_part(("noise", "evidence", "tilt")) == ("noise", "tilt")
