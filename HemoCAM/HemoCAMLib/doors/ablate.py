@@ -50,6 +50,9 @@ def add_to(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         metavar="DIR",
         help="labels.csv, the slices that it names, and masks if there are any",
     )
+    command.add_argument(
+        "--size", type=int, metavar="PX", help="edge of the networks' input (the blueprint's)"
+    )
     command.add_argument("--blueprint", type=Path, metavar="FILE", help="model.json, as in `hemocam train`")
     command.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     command.add_argument("--precision", default="bf16-mixed", help="as in `hemocam train` (bf16-mixed)")
@@ -61,8 +64,8 @@ def add_to(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
 def command_line(options: argparse.Namespace) -> str:
     """The command as it enters the table: what decides the result, no path."""
     words = ["hemocam", "ablate"]
-    for name in ("groups", "steps", "batch", "sizes", "seeds", "repeats", "seed", "patients", "validation_patients",
-                 "test_patients"):  # fmt: skip
+    for name in ("groups", "steps", "batch", "size", "sizes", "seeds", "repeats", "seed", "patients",
+                 "validation_patients", "test_patients"):  # fmt: skip
         value = getattr(options, name)
         if value is not None:
             words += [f"--{name.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
@@ -101,6 +104,7 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> int:
         validation_patients=options.validation_patients,
         test_patients=options.test_patients,
         blueprint=options.blueprint or BLUEPRINT,
+        size=options.size,
     )
     workers = default_workers() if options.workers is None else options.workers
     fabric = launch(options.device, precision=options.precision)

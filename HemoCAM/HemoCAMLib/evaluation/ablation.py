@@ -55,6 +55,8 @@ class Plan:
         choose thresholds and those that measure.
     blueprint:
         A manifest whose architecture, input, classes and defaults the networks take.
+    size:
+        Edge of their input in pixels instead of the blueprint's, for shorter trainings.
     """
 
     groups: tuple[str, ...]
@@ -65,6 +67,7 @@ class Plan:
     validation_patients: int = 60
     test_patients: int = 100
     blueprint: Path = BLUEPRINT
+    size: int | None = None
 
     def __post_init__(self) -> None:
         unknown = [part for group in self.groups for part in group.split("+") if part not in PARTS]
@@ -152,6 +155,8 @@ def ablate(
     from ..training.pool import Workshop
 
     content = json.loads(plan.blueprint.read_text(encoding="utf-8"))
+    if plan.size is not None:
+        content["input"]["size"] = plan.size
     Manifest.of(content, str(plan.blueprint))
     taken = [content[k] for k in ("input", "architecture", "classes", "explanation")]
     settled = {k: v for k, v in asdict(plan).items() if k not in ("groups", "seeds", "repeats", "blueprint")}

@@ -62,7 +62,7 @@ def setting(tmp_path_factory):
             Image.fromarray(mask).save(slices / "masks" / f"{n}.png")
     with (slices / "labels.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows(rows)
-    plan = Plan(("noise",), RECIPE, 2, 1, 2, 2, 2, folder / "blueprint.json")
+    plan = Plan(("noise",), RECIPE, 2, 1, 2, 2, 2, folder / "blueprint.json", size=96)
     return plan, slices
 
 
@@ -106,6 +106,7 @@ def test_trials_differ_by_one_group_and_go_on_where_they_stopped(setting, tmp_pa
         "bundle", "curves.png", "log.csv", "phantoms.json", "scores.csv", "slices.json",
     }  # fmt: skip
     bundle = Bundle.open(own / "bundle")
+    assert bundle.manifest.size == 96
     assert "left out: noise" in bundle.manifest.raw["training"]["data"]
     assert bundle.manifest.picture.mask_threshold is not None
     assert bundle.manifest.for_pictures().calibration != bundle.manifest.calibration
