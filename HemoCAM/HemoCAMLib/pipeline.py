@@ -14,9 +14,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .cams.engine import CamEngine, LibraryEngine
-from .cams.methods import check_method, stage_module
+from .cams.backends import check_backend, make_engine
+from .cams.engine import CamEngine
+from .cams.methods import check_method
 from .cams.scaling import Scaled, scale_maps
+from .cams.stages import stage_module
+from .cams.target import Target
 from .errors import OptionError
 from .models.bundle import Bundle
 from .models.manifest import Manifest
@@ -47,6 +50,8 @@ class Options:
         One of :data:`~.cams.scaling.SCALES`.
     device:
         ``auto``, ``cpu`` or ``cuda``.
+    engine:
+        One of :data:`~.cams.backends.BACKENDS`.
     """
 
     method: str | None = None
@@ -56,6 +61,7 @@ class Options:
     gate: float | None = None
     scale: str = "gated"
     device: str = "auto"
+    engine: str = "hemocam"
 
     def resolved(self, manifest: Manifest) -> Options:
         """Fill in the bundle's defaults and check every value; raise :class:`OptionError` if one is wrong."""
@@ -69,7 +75,8 @@ class Options:
             raise OptionError(f"The mask threshold lies above 0 and at most at 1, not at {threshold:g}.")
         if not 0 <= gate <= 1:
             raise OptionError(f"The probability gate lies between 0 and 1, not at {gate:g}.")
-        return Options(method, stage, target, threshold, gate, self.scale, self.device)
+        engine = check_backend(self.engine)
+        return Options(method, stage, target, threshold, gate, self.scale, self.device, engine)
 
 
 @dataclass(frozen=True)
@@ -194,7 +201,7 @@ def analyse(
     progress:
         Called a batch; raises :class:`~.errors.Cancelled` to stop.
     engine:
-        Another CAM engine for the same network; pytorch-grad-cam by default.
+        Another CAM engine for the same network, in place of the one that the options name.
 
     Raises
     ------
@@ -210,26 +217,24 @@ def analyse(
         device = pick_device(options.device)
         network = bundle.network().to(device)
         stage_module(network, options.stage)  # a wrong stage is known before any work
-        engine = engine or LibraryEngine(network)
+        engine = engine or make_engine(network, options.engine)
     with clock.phase("slabs"):
         axial, order, slabs, grid, hu = network_slabs(ct, manifest)
         batches = torch.from_numpy(network_input(hu, manifest)).split(BATCH)
-    with clock.phase("classify"):
-        logits = []
+    index, chosen = manifest.class_index(options.target), (options.method, options.stage)
+    with clock.phase("explain"):
+        found = []
         for done, batch in enumerate(batches):
-            progress("Classifying slices", done * BATCH, len(slabs))
-            with torch.inference_mode():
-                logits.append(network(batch.to(device)).float().cpu().numpy())
-        logits = np.concatenate(logits)
-    index = manifest.class_index(options.target)
+
+            def report(_: str, part: int, parts: int, done: int = done) -> None:
+                progress("Classifying and explaining slices", done * BATCH, len(slabs))
+
+            report("", 0, 0)
+            found.append(engine.explain(batch.to(device), Target(index), chosen[:1], chosen[1:], report))
+        logits = np.concatenate([f.logits for f in found])
+        raw = np.concatenate([f.raw[chosen] for f in found])
     probability = probabilities(logits, manifest)
     gate = probability[:, index] >= options.gate
-    with clock.phase("explain"):
-        raw = []
-        for done, batch in enumerate(batches):
-            progress(f"Computing {options.method} maps", done * BATCH, len(slabs))
-            raw.append(engine.raw_maps(batch.to(device), index, options.method, options.stage))
-        raw = np.concatenate(raw)
     with clock.phase("paint"):
         scaled = scale_maps(raw, options.scale, gate)
         cells = engine.cells(options.stage, manifest.size)

@@ -13,12 +13,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .cams.engine import LibraryEngine
+from .cams.engine import Engine
 from .cams.scaling import scale_maps
+from .cams.target import Target
 from .errors import InputError
 from .models.bundle import Bundle
 from .models.manifest import Manifest
@@ -30,9 +30,6 @@ from .volumes.dicom_slice import read_slice
 from .volumes.files import file_format
 from .volumes.headgrid import Cells, HeadGrid
 from .volumes.picture import SIGNATURES, picture_grid, picture_hu, read_picture
-
-if TYPE_CHECKING:
-    import torch
 
 LEVELS = 65535  # a map's values are multiples of 1 / 65535, as a 16-bit picture holds them
 
@@ -145,7 +142,7 @@ class SliceClassifier:
         self.device = pick_device(device)
         self.maps = maps
         self.network = bundle.network().to(self.device)
-        self.engine = LibraryEngine(self.network)
+        self.engine = Engine(self.network)
         self.batch = 8 if self.device == "cpu" else 64
         self._target = self.manifest.class_index(self.options.target)
         self._cells = self.engine.cells(self.options.stage, self.manifest.size) if maps else None
@@ -157,24 +154,22 @@ class SliceClassifier:
         batch = torch.from_numpy(network_input(np.stack([s.hu for s in slices]), self.manifest)).to(
             self.device
         )
-        with torch.inference_mode():
-            logits = self.network(batch).float().cpu().numpy()
-        raws = self._raw_maps(batch) if self.maps else [None] * len(slices)
+        method, stage = self.options.method, self.options.stage
+        if self.maps:
+            explained = self.engine.explain(batch, Target(self._target), [method], [stage])
+            logits, raws = explained.logits, explained.raw[method, stage]
+        else:
+            with torch.inference_mode():
+                logits, raws = self.network(batch).float().cpu().numpy(), [None] * len(slices)
         found = []
         for one, logit, raw in zip(slices, logits, raws, strict=True):
             manifest = self.manifest.for_pictures() if one.is_picture else self.manifest
             probability = probabilities(logit[None], manifest)[0]
             positive = bool(probability[self._target] >= manifest.calibration[self.options.target][2])
             heatmap = None if raw is None else self._heatmap(one, raw)
-            at = manifest.mask_threshold(self.options.method, self.options.stage)
+            at = manifest.mask_threshold(method, stage)
             found.append(Finding(probability, positive, heatmap, None if raw is None else heatmap >= at))
         return found
-
-    def _raw_maps(self, batch: torch.Tensor) -> np.ndarray:
-        # the library's AblationCAM depends on what else is in the batch, and no slice shall depend on another
-        parts = batch.split(1 if self.options.method == "ablationcam" else len(batch))
-        method, stage = self.options.method, self.options.stage
-        return np.concatenate([self.engine.raw_maps(part, self._target, method, stage) for part in parts])
 
     def _heatmap(self, one: Slice, raw: np.ndarray) -> np.ndarray:
         shown = scale_maps(raw[None], "volume", np.ones(1, bool)).maps[0]

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..volumes.headgrid import Cells
-from .methods import stage_module
+from .stages import in_channels, stage_module
 
 if TYPE_CHECKING:
     import torch
@@ -69,7 +69,7 @@ def stage_cells(network: torch.nn.Module, stage: int, size: int) -> Cells:
     hooks = [m.register_forward_hook(note) for m in network.modules() if isinstance(m, layers)]
     hooks.append(target.register_forward_hook(arrive))
     first = next(p for p in network.parameters() if p.ndim == 4)
-    channels = next(m for m in network.modules() if isinstance(m, nn.Conv2d)).in_channels
+    channels = in_channels(network)
     modes = {m: m.training for m in network.modules()}
     try:
         network.eval()

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from .. import __version__
+from ..cams.backends import BACKENDS
 from ..cams.methods import METHODS
 from ..errors import Cancelled, HemoCAMError
 from . import ablate, classify, measure, phantom, score, supervise, train
@@ -90,6 +91,11 @@ def _analysis_options(command: argparse.ArgumentParser) -> None:
         "volume, or each slice stretched to 0..1 as pytorch-grad-cam does",
     )  # fmt: skip
     command.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    command.add_argument(
+        "--engine", choices=list(BACKENDS), default=BACKENDS[0],
+        help="what computes the maps: HemoCAM's engine (default), the same with ScoreCAM in bfloat16, or "
+        "pytorch-grad-cam itself, many times slower",
+    )  # fmt: skip
     command.add_argument("--force", action="store_true", help="replace an existing result")
     _common(command)
 
@@ -122,6 +128,7 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> int:
         options.gate,
         options.scale,
         options.device,
+        options.engine,
     )
     model = options.model or DEFAULT_MODEL
     with TerminalProgress(options.quiet) as progress:

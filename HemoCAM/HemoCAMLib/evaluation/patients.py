@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..cams.engine import LibraryEngine
+from ..cams.receptive import stage_cells
 from ..comparison.overlap import Counts, dice, iou
 from ..models.bundle import Bundle
 from ..models.preprocess import window
@@ -195,7 +195,7 @@ def _failures(
     manifest, options = bundle.manifest, analysis.options
     hu = network_slabs(patient.ct, manifest)[4]
     labels = analysis.order.view(patient.labels.array)
-    cells = LibraryEngine(bundle.network()).cells(options.stage, manifest.size)
+    cells = stage_cells(bundle.network(), options.stage, manifest.size)
     own = HeadGrid.alone(manifest.size, manifest.field_of_view_mm)
     found = {}
     for name, slab in worst.items():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..cams.engine import LibraryEngine
+from ..cams.engine import Engine
 from ..cams.scaling import scale_maps
+from ..cams.target import Target
 from ..models.manifest import Manifest
 from ..models.preprocess import network_input, probabilities
 from ..progress import Progress, silent
@@ -76,44 +78,52 @@ def calibrate(logits: np.ndarray, samples: Samples, classes: tuple[str, ...]) ->
     return result
 
 
-def dice_curve(
+def dice_curves(
     network: torch.nn.Module,
     samples: Samples,
     manifest: Manifest,
-    method: str,
-    stage: int,
+    methods: Sequence[str],
+    stages: Sequence[int],
     progress: Progress = silent,
-) -> tuple[np.ndarray, float]:
+) -> dict[tuple[str, int], tuple[np.ndarray, float]]:
     """Mean Dice over patients at every one of THRESHOLDS, and the share of peaks inside the bleeding.
 
-    The maps are scaled and gated as the pipeline shows them, on the network's grid. Only patients with a
-    hemorrhage count; one whose slices are all gated out scores 0. The peak is that of the whole volume's map.
+    By method and stage. The maps are scaled and gated as the pipeline shows them, on the network's grid. Only
+    patients with a hemorrhage count; one whose slices are all gated out scores 0. The peak is that of the whole
+    volume's map.
     """
     import torch
 
-    engine, device = LibraryEngine(network), next(network.parameters()).device
-    index = manifest.class_index(manifest.target)
+    engine = Engine(network)
+    target = Target(manifest.class_index(manifest.target))
     gate_at = manifest.calibration[manifest.target][2]
-    grid, cells = HeadGrid.alone(manifest.size, manifest.field_of_view_mm), engine.cells(stage, manifest.size)
-    curves, hits = [], []
+    grid = HeadGrid.alone(manifest.size, manifest.field_of_view_mm)
+    cells = {stage: engine.cells(stage, manifest.size) for stage in stages}
     patients = np.unique(samples.patient[samples.labels.any(axis=(1, 2))])
+    found: dict[tuple[str, int], list] = {(m, s): [] for m in methods for s in stages}
     for done, patient in enumerate(patients):
-        progress(f"Measuring {method} at stage {stage}", done, len(patients))
+        progress("Measuring maps", done, len(patients))
         rows = np.flatnonzero(samples.patient == patient)
-        x = torch.from_numpy(network_input(samples.hu[rows].astype(np.float32), manifest)).to(device)
+        truth = samples.labels[rows] > 0
+        x = torch.from_numpy(network_input(samples.hu[rows].astype(np.float32), manifest)).to(engine.device)
         with torch.inference_mode():
             logits = network(x).float().cpu().numpy()
-        gate = probabilities(logits, manifest)[:, index] >= gate_at
-        raw = np.zeros((len(rows), 1, 1), np.float32)
+        gate = probabilities(logits, manifest)[:, target.class_index] >= gate_at
+        raw = {}
         if gate.any():
-            shown = engine.raw_maps(x[torch.from_numpy(gate).to(device)], index, method, stage)
-            raw = np.zeros((len(rows), *shown.shape[1:]), np.float32)
-            raw[gate] = shown
-        maps = grid.paint(scale_maps(raw, "gated", gate).maps, cells if gate.any() else None)
-        truth = samples.labels[rows] > 0
-        curves.append(_dice_at_thresholds(maps, truth))
-        hits.append(bool(maps.any() and truth.flat[maps.argmax()]))
-    return np.mean(curves, axis=0), float(np.mean(hits))
+            chosen = x[torch.from_numpy(gate).to(engine.device)]
+            raw = engine.explain(chosen, target, methods, stages).raw
+        for (method, stage), results in found.items():
+            maps = np.zeros(truth.shape, np.float32)
+            if gate.any():
+                shown = scale_maps(raw[method, stage], "gated", np.ones(gate.sum(), bool)).maps
+                maps[gate] = grid.paint(shown, cells[stage])
+            hit = bool(maps.any() and truth.flat[maps.argmax()])
+            results.append((_dice_at_thresholds(maps, truth), hit))
+    return {
+        key: (np.mean([c for c, _ in results], axis=0), float(np.mean([h for _, h in results])))
+        for key, results in found.items()
+    }
 
 
 def picture_dice_curve(
@@ -125,8 +135,8 @@ def picture_dice_curve(
     """
     import torch
 
-    engine, device = LibraryEngine(network), next(network.parameters()).device
-    index, stage = manifest.class_index(manifest.target), manifest.stage
+    engine, method, stage = Engine(network), manifest.method, manifest.stage
+    target = Target(manifest.class_index(manifest.target))
     grid, cells = HeadGrid.alone(manifest.size, manifest.field_of_view_mm), engine.cells(stage, manifest.size)
     rows = np.flatnonzero((pictures.truth[:, 0] == 1) & pictures.labels.any(axis=(1, 2)))
     if not len(rows):
@@ -134,8 +144,8 @@ def picture_dice_curve(
     curves, hits = [], []
     for done, row in enumerate(rows):
         progress("Measuring maps of pictures", done, len(rows))
-        x = torch.from_numpy(network_input(pictures.hu[[row]].astype(np.float32), manifest)).to(device)
-        raw = engine.raw_maps(x, index, manifest.method, stage)
+        x = torch.from_numpy(network_input(pictures.hu[[row]].astype(np.float32), manifest))
+        raw = engine.explain(x, target, [method], [stage]).raw[method, stage]
         shown = grid.paint(scale_maps(raw, "volume", np.ones(1, bool)).maps, cells)
         truth = pictures.labels[[row]] > 0
         curves.append(_dice_at_thresholds(shown, truth))
@@ -149,20 +159,3 @@ def _dice_at_thresholds(maps: np.ndarray, truth: np.ndarray) -> np.ndarray:
         np.histogram(m, np.append(THRESHOLDS, np.inf))[0][::-1].cumsum()[::-1] for m in (maps[truth], maps)
     )
     return 2 * inside / (everywhere + truth.sum())
-
-
-def choose_thresholds(
-    network: torch.nn.Module,
-    samples: Samples,
-    manifest: Manifest,
-    methods: tuple[str, ...],
-    stages: tuple[int, ...],
-    progress: Progress = silent,
-) -> dict:
-    """Mask threshold with the best mean Dice a method and stage, as the manifest holds it."""
-    result: dict = {"default": manifest.thresholds["default"]}
-    for method in methods:
-        for stage in stages:
-            curve, _ = dice_curve(network, samples, manifest, method, stage, progress)
-            result.setdefault(method, {})[str(stage)] = float(THRESHOLDS[curve.argmax()])
-    return result

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..cams.methods import METHODS, stage_modules
+from ..cams.methods import METHODS
+from ..cams.stages import stage_modules
 from ..models.manifest import Manifest
 from ..progress import Progress, silent
-from .calibrate import THRESHOLDS, calibrate, choose_thresholds, dice_curve, picture_dice_curve
+from .calibrate import THRESHOLDS, calibrate, dice_curves, picture_dice_curve
 from .capture import READ_CENTRE, READ_WIDTH
 from .evaluate import PICTURE_FILL, as_pictures, aucs, predict
 from .recipe import Recipe
@@ -18,10 +19,10 @@ from .samples import Samples
 if TYPE_CHECKING:
     import torch
 
-# Mask thresholds come from this many bleeding patients; of AblationCAM and ScoreCAM, which run the network once a
+# Mask thresholds come from this many bleeding patients; those of ScoreCAM, which runs the whole network once a
 # channel, from fewer, and at the default stage only.
 _BLEEDING = 12
-_SLOW = {"ablationcam": 2, "scorecam": 2}
+_BLEEDING_SLOW = 2
 
 
 def calibrate_content(
@@ -58,11 +59,13 @@ def choose_mask_thresholds(
     count = len(stage_modules(network))
     stages = stages or tuple(range(min(4, count), count + 1))
     thresholds = {"default": manifest.thresholds["default"]}
-    for method in METHODS:
-        some = bleeding(validation, _SLOW.get(method, _BLEEDING))
-        wanted = (manifest.stage,) if method in _SLOW else sorted({*stages, manifest.stage})
-        found = choose_thresholds(network, some, manifest, (method,), tuple(wanted), progress)
-        thresholds[method] = found[method]
+    fast = [method for method in METHODS if method != "scorecam"]
+    some = bleeding(validation, _BLEEDING)
+    curves = dice_curves(network, some, manifest, fast, sorted({*stages, manifest.stage}), progress)
+    fewer = bleeding(validation, _BLEEDING_SLOW)
+    curves |= dice_curves(network, fewer, manifest, ["scorecam"], [manifest.stage], progress)
+    for (method, stage), (curve, _) in curves.items():
+        thresholds.setdefault(method, {})[str(stage)] = float(THRESHOLDS[curve.argmax()])
     thresholds["default"] = thresholds[manifest.method][str(manifest.stage)]
     content["explanation"]["thresholds"] = thresholds
     pictures = as_pictures(bleeding(validation, _BLEEDING), manifest.size, seed)
@@ -88,7 +91,8 @@ def measure(
         sensitivity, specificity = operating_point(z, samples, manifest, calibration)
         values |= {f"sensitivity, {what}": sensitivity, f"specificity, {what}": specificity}
     if test.labels.any():
-        curve, hits = dice_curve(network, test, manifest, manifest.method, manifest.stage, progress)
+        default = (manifest.method, manifest.stage)
+        curve, hits = dice_curves(network, test, manifest, default[:1], default[1:], progress)[default]
         threshold = manifest.mask_threshold(manifest.method, manifest.stage)
         chosen = np.abs(THRESHOLDS - threshold).argmin()
         values["Dice of the default mask, mean over bleeding patients"] = float(curve[chosen])

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from ..cams.methods import stage_modules
 from ..cams.receptive import stage_cells
+from ..cams.stages import stage_modules
 from ..models.manifest import Manifest
 
 if TYPE_CHECKING:

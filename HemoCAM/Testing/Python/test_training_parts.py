@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 from conftest import tiny_manifest
-from HemoCAMLib.cams.engine import LibraryEngine
-from HemoCAMLib.cams.methods import stage_modules
+from HemoCAMLib.cams.engine import Engine
+from HemoCAMLib.cams.stages import stage_modules
+from HemoCAMLib.cams.target import Target
 from HemoCAMLib.errors import InputError, OptionError
 from HemoCAMLib.models.bundle import build_network
 from HemoCAMLib.models.manifest import Manifest
@@ -232,7 +233,8 @@ def test_the_evidence_averages_to_the_logit_and_is_hirescam(trained):
         assert torch.allclose(network(trainee.channels(hu)), logits, atol=1e-4)
     last = len(stage_modules(network))
     for index in (0, 3):
-        maps = LibraryEngine(network).raw_maps(trainee.channels(hu), index, "hirescam", last)
+        found = Engine(network).explain(trainee.channels(hu), Target(index), ["hirescam"], [last])
+        maps = found.raw["hirescam", last]
         assert np.allclose(maps * evidence[0, 0].numel(), evidence[:, index], atol=1e-4)
 
 

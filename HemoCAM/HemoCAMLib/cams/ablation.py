@@ -1,0 +1,166 @@
+"""AblationCAM: a channel's weight is what the score loses without it. Desai and Ramaswamy, WACV 2020.
+
+Two variants. ``ablationcam`` sets the channel to zero, as the paper does, and takes the raw drop, score less
+score without the channel. ``ablationcam-library`` is what pytorch-grad-cam 1.5 computes: where a stage's output
+has a minimum other than 0 (after SiLU, always) it sets the channel to that minimum less 1e7, lower still for
+each further channel of its batches of 32, and divides the drop by the score. Its weights are of the order of
+1e9, its map hardly resembles that of true ablation, and flips where the logit is negative.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..progress import Progress
+from .capture import Capture
+from .stages import Chain
+from .target import Target
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Module
+
+LIBRARY_BATCH = 32  # pytorch-grad-cam's; what it ablates depends on it
+_LIBRARY_STEP = 1e7
+_CACHE = 1 << 18  # numbers at once in the closed form: 1 MiB, so that they stay in a core's cache
+
+
+def zero_drops(chain: Chain, captured: Capture, stage: int, chunk: int, report: Progress) -> Tensor:
+    """Raw drop of the score for each channel set to zero, (n, C), by running the rest of the network.
+
+    Parameters
+    ----------
+    chain:
+        The network, folded or not.
+    captured:
+        Its activations at ``stage``.
+    stage:
+        Counted from 1.
+    chunk:
+        Channels at once.
+    report:
+        Called a chunk.
+    """
+    import torch
+
+    activations = captured.activations[stage].contiguous(memory_format=torch.channels_last)
+    count, channels = activations.shape[:2]
+    drops = activations.new_empty(count, channels)
+    with torch.inference_mode():
+        for n, target in enumerate(captured.targets):
+            full = _score(chain, activations[n : n + 1], stage, target)  # by the same way: drops are small
+            for start in range(0, channels, chunk):
+                report("AblationCAM", n * channels + start, count * channels)
+                at = torch.arange(start, min(channels, start + chunk), device=activations.device)
+                ablated = activations[n : n + 1].repeat(len(at), 1, 1, 1)
+                ablated[torch.arange(len(at), device=at.device), at] = 0
+                drops[n, at] = full - _score(chain, ablated, stage, target)
+    return drops
+
+
+def library_weights(chain: Chain, captured: Capture, stage: int, report: Progress) -> Tensor:
+    """pytorch-grad-cam's weights, (n, C): relative drops with the value that it ablates with."""
+    import torch
+
+    activations = captured.activations[stage]
+    count, channels = activations.shape[:2]
+    weights = activations.new_empty(count, channels)
+    full = captured.scores
+    with torch.inference_mode():
+        for n, target in enumerate(captured.targets):
+            smallest = activations[n].min()
+            for start in range(0, channels, LIBRARY_BATCH):
+                report("AblationCAM as in the library", n * channels + start, count * channels)
+                stop = min(channels, start + LIBRARY_BATCH)
+                ablated = activations[n : n + 1].repeat(stop - start, 1, 1, 1)
+                value = smallest
+                for row, channel in enumerate(range(start, stop)):
+                    value = value - _LIBRARY_STEP if value != 0 else torch.zeros_like(value)
+                    ablated[row, channel] = value
+                weights[n, start:stop] = (full[n] - _score(chain, ablated, stage, target)) / full[n]
+    return weights
+
+
+def _score(chain: Chain, x: Tensor, stage: int, target: Target) -> Tensor:
+    return target.sign * chain.finish(x, stage)[:, target.class_index].float()
+
+
+class ClosedForm:
+    """Zero ablation without running the network, where what follows the stage is simple enough.
+
+    Last stage of a network that averages over the pixels and ends in a linear layer with weights v: the drop of
+    channel k is v_k times the mean of A_k. One stage before it in an EfficientNet a 1 x 1 convolution W with a
+    pointwise activation f lies between: with z = W A + b computed once, ablating channel k is the rank-one
+    update f(z - W_k A_k).
+
+    Parameters
+    ----------
+    folded:
+        The network with its batch norms folded.
+    """
+
+    def __init__(self, folded: Module) -> None:
+        from torch import nn
+
+        self._chain = Chain.of(folded)
+        self._head = _linear_head(folded)
+        last = self._chain.stages[-1]
+        self._convolution = None
+        if self._head is not None and len(last) == 2:
+            convolution, activation = last
+            plain = isinstance(convolution, nn.Conv2d) and convolution.kernel_size == (1, 1)
+            pointwise = isinstance(activation, (nn.SiLU, nn.ReLU, nn.ReLU6, nn.Hardswish, nn.GELU))
+            if plain and pointwise and convolution.groups == 1 and convolution.stride == (1, 1):
+                self._convolution = convolution
+
+    def covers(self, stage: int) -> bool:
+        """Tell whether the drops at ``stage`` have a closed form."""
+        last = len(self._chain.stages)
+        if self._head is None:
+            return False
+        return stage == last or (stage == last - 1 and self._convolution is not None)
+
+    def zero_drops(self, captured: Capture, stage: int, report: Progress) -> Tensor:
+        """As :func:`zero_drops`."""
+        import torch
+
+        activations = captured.activations[stage]
+        classes = [t.class_index for t in captured.targets]
+        signs = activations.new_tensor([t.sign for t in captured.targets])[:, None]
+        head = self._head.weight[classes] * signs
+        if stage == len(self._chain.stages):
+            return head * activations.mean((2, 3))
+        drops = activations.new_empty(activations.shape[:2])
+        with torch.inference_mode():
+            for n, target in enumerate(captured.targets):
+                report("AblationCAM", n, len(drops))
+                bias = 0 if self._head.bias is None else target.sign * self._head.bias[target.class_index]
+                drops[n] = captured.scores[n] - bias - self._without_each(activations[n].flatten(1), head[n])
+        return drops
+
+    def _without_each(self, pixels: Tensor, head: Tensor) -> Tensor:
+        """Scores less bias, (C,), of one slice's pixels (C, P) without each channel in turn."""
+        import torch
+
+        kernel = self._convolution.weight[:, :, 0, 0]
+        activation = self._chain.stages[-1][1]
+        whole = kernel @ pixels
+        if self._convolution.bias is not None:
+            whole += self._convolution.bias[:, None]
+        chunk = max(1, _CACHE // whole.numel())
+        found = []
+        for start in range(0, len(pixels), chunk):
+            at = slice(start, start + chunk)
+            z = torch.addcmul(whole, kernel[:, at].T[:, :, None], pixels[at, None, :], value=-1)
+            found.append((head @ activation(z)).mean(-1))
+        return torch.cat(found)
+
+
+def _linear_head(network: Module):
+    """The linear layer of a network whose logits are it, of the mean over the pixels; None for another head."""
+    from torch import nn
+
+    pool, classifier = getattr(network, "global_pool", None), network.get_classifier()
+    average = getattr(pool, "pool_type", "") == "avg"
+    plain = type(network).__name__ in ("EfficientNet", "ResNet") and isinstance(classifier, nn.Linear)
+    return classifier if average and plain else None

@@ -1,0 +1,112 @@
+"""How many slices or channels at once: passes are cut so that they stay within a bound that the caller sets."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import OptionError
+from .stages import Chain
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+    from torch.nn import Module
+
+DEFAULT_MEMORY = 1 << 30  # bytes
+_LARGEST = {"cpu": 32, "cuda": 512}  # more at once is no faster
+# Activations and gradients, their product, and of the eigenvector methods two copies in float64.
+_FORMULAS = 7
+_WORKSPACE = 3  # a layer's input, its output and a scratch of that size, each as large as the largest
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Bytes that one sample takes on its way from a stage to the logits, found without computing anything.
+
+    Parameters
+    ----------
+    passing:
+        At most at any moment, when no gradient is wanted.
+    kept:
+        By the end of a pass whose gradient is wanted.
+    output:
+        The stage's output.
+    """
+
+    passing: int
+    kept: int
+    output: int
+
+
+class Meter:
+    """Measures footprints on a copy of the network that has shapes but no numbers (torch's meta device)."""
+
+    def __init__(self, frozen: Module) -> None:
+        self._network = copy.deepcopy(frozen).to("meta")
+        self._chain = Chain.of(self._network)
+        self._found: dict[tuple, Footprint] = {}
+
+    def footprint(self, shape: tuple[int, ...], stage: int) -> Footprint:
+        """Footprint of one input of ``shape`` (channels, H, W) from stage ``stage`` (0: the input) on, float32."""
+        key = (tuple(shape), stage)
+        if key not in self._found:
+            self._found[key] = self._measure(*key)
+        return self._found[key]
+
+    def _measure(self, shape: tuple[int, ...], stage: int) -> Footprint:
+        import torch
+
+        largest = 0
+        saved: dict[int, Tensor] = {}
+
+        def note(_: Module, inputs: tuple, output: Tensor) -> None:
+            nonlocal largest
+            largest = max([largest, *(_bytes(t) for t in (*inputs, output) if isinstance(t, torch.Tensor))])
+
+        def keep(tensor: Tensor) -> Tensor:
+            saved[id(tensor)] = tensor
+            return tensor
+
+        leaves = [m for m in self._network.modules() if not list(m.children())]
+        hooks = [m.register_forward_hook(note) for m in leaves]
+        try:
+            with torch.no_grad():
+                x = self._chain.advance(torch.empty(1, *shape, device="meta"), 0, stage)
+            largest = output = _bytes(x)
+            with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
+                self._chain.finish(x.detach().requires_grad_(), stage)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        weights = {id(p) for p in self._network.parameters()}
+        kept = sum(_bytes(t) for i, t in saved.items() if i not in weights)
+        return Footprint(_WORKSPACE * largest, kept, output)
+
+    def shared(self, shape: tuple[int, ...], stages: Sequence[int], gradients: bool) -> int:
+        """Bytes that one input of ``shape`` takes in the shared pass and in the formulas."""
+        found = [self.footprint(shape, stage) for stage in sorted(stages)]
+        kept = found[0].kept if gradients else 0
+        return self.footprint(shape, 0).passing + kept + _FORMULAS * max(f.output for f in found)
+
+
+def chunk_size(memory: int, sample: int, device: torch.device, what: str) -> int:
+    """How many samples of ``sample`` bytes each fit into ``memory`` bytes, at least 1.
+
+    Raises
+    ------
+    OptionError
+        If not even one fits.
+    """
+    if sample > memory:
+        raise OptionError(
+            f"{what} needs {sample / 2**20:.0f} MiB, more than the bound of {memory / 2**20:.0f} MiB; "
+            f"raise the bound or take smaller slices."
+        )
+    return int(min(memory // max(sample, 1), _LARGEST.get(device.type, _LARGEST["cuda"])))
+
+
+def _bytes(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()

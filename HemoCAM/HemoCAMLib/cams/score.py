@@ -1,0 +1,59 @@
+"""ScoreCAM: a channel's weight is the score of the input seen through it. Wang et al., CVPR Workshops 2020."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..progress import Progress
+from .capture import Capture
+from .stages import Chain
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def score_weights(
+    chain: Chain, captured: Capture, stage: int, chunk: int, half: bool, report: Progress
+) -> Tensor:
+    """Softmax over the channels of the masked inputs' scores, (n, C), as in pytorch-grad-cam.
+
+    Each channel is resized to the input (bilinear, corners aligned) and stretched to 0..1; the input times that
+    mask goes through the network. There is no exact shortcut: one forward a channel.
+
+    Parameters
+    ----------
+    chain:
+        The network, folded or not.
+    captured:
+        Its activations at ``stage`` and the input.
+    stage:
+        Counted from 1.
+    chunk:
+        Channels at once.
+    half:
+        Run in bfloat16.
+    report:
+        Called a chunk.
+    """
+    import torch
+    from torch.nn import functional
+
+    batch, activations = captured.batch, captured.activations[stage]
+    count, channels = activations.shape[:2]
+    scores = activations.new_empty(count, channels)
+    with torch.inference_mode(), torch.autocast(batch.device.type, torch.bfloat16, enabled=half):
+        for n, target in enumerate(captured.targets):
+            for start in range(0, channels, chunk):
+                report("ScoreCAM", n * channels + start, count * channels)
+                masks = functional.interpolate(
+                    activations[n : n + 1, start : start + chunk],
+                    size=batch.shape[-2:],
+                    mode="bilinear",
+                    align_corners=True,
+                )[0]
+                low, high = masks.amin((1, 2), keepdim=True), masks.amax((1, 2), keepdim=True)
+                masks = (masks - low) / (high - low + 1e-8)
+                seen = (batch[n : n + 1] * masks[:, None]).contiguous(memory_format=torch.channels_last)
+                logits = chain.finish(seen, 0)[:, target.class_index].float()
+                scores[n, start : start + chunk] = target.sign * logits
+    return scores.softmax(-1)
