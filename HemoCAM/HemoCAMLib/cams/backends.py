@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import OptionError
-from .engine import CamEngine, Engine
-from .library import LibraryEngine
 
 if TYPE_CHECKING:
     import torch
+
+    from .engine import CamEngine
 
 # hemocam: ours. hemocam-bf16: ours, with ScoreCAM in bfloat16. library: pytorch-grad-cam, the reference.
 BACKENDS = ("hemocam", "hemocam-bf16", "library")
@@ -24,6 +24,9 @@ def check_backend(name: str) -> str:
 
 def make_engine(network: torch.nn.Module, name: str = BACKENDS[0]) -> CamEngine:
     """Make the engine of that name for a network."""
+    from .engine import Engine
+    from .library import LibraryEngine
+
     if check_backend(name) == "library":
         return LibraryEngine(network)
     return Engine(network, half=name == "hemocam-bf16")

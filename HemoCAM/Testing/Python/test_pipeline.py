@@ -142,7 +142,7 @@ def test_the_input_is_not_changed(tiny_bundle):
 
 def test_cancelling_ends_the_work(tiny_bundle):
     def cancel(phase, done, total):
-        if phase.startswith("Computing"):
+        if phase.startswith("Classifying"):
             raise Cancelled
 
     with pytest.raises(Cancelled):
