@@ -83,7 +83,7 @@ class LibraryEngine:
             if method.startswith(
                 "ablationcam"
             ):  # the library shares one layer object among all its instances
-                cam.ablation_layer = _zeroing_layer() if method == "ablationcam" else _own_layer()
+                cam.ablation_layer = zeroing_layer() if method == "ablationcam" else own_layer()
             recorded = []
             original = cam.get_cam_image
 
@@ -115,13 +115,14 @@ class LibraryEngine:
 _QUIET = {"gradcam", "gradcam++", "xgradcam", "hirescam", "layercam", "eigencam", "eigengradcam"}
 
 
-def _own_layer() -> torch.nn.Module:
+def own_layer() -> torch.nn.Module:
+    """The library's ablation layer; it shares one among all its instances if it is not given its own."""
     from pytorch_grad_cam.ablation_layer import AblationLayer
 
     return AblationLayer()
 
 
-def _zeroing_layer() -> torch.nn.Module:
+def zeroing_layer() -> torch.nn.Module:
     """The library's ablation layer, but ablating with zero whatever the minimum."""
     from pytorch_grad_cam.ablation_layer import AblationLayer
 

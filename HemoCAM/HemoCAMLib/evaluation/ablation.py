@@ -264,7 +264,7 @@ def _choose_mask_thresholds(
     content: dict, network: torch.nn.Module, validation: Samples, seed: int, progress: Progress
 ) -> None:
     """Fit mask thresholds of the default map alone: all nine methods would take longer than the training."""
-    from ..training.calibrate import THRESHOLDS, choose_thresholds, picture_dice_curve
+    from ..training.calibrate import THRESHOLDS, dice_curve, picture_dice_curve
     from ..training.evaluate import as_pictures
     from ..training.run import bleeding
 
@@ -272,9 +272,9 @@ def _choose_mask_thresholds(
     some = bleeding(validation, 30)
     if not len(some):
         return
-    method, stage = manifest.method, manifest.stage
-    found = choose_thresholds(network, some, manifest, (method,), (stage,), progress)
-    content["explanation"]["thresholds"] = {"default": found[method][str(stage)], method: found[method]}
+    curve, _ = dice_curve(network, some, manifest, progress)
+    best = float(THRESHOLDS[curve.argmax()])
+    content["explanation"]["thresholds"] = {"default": best, manifest.method: {str(manifest.stage): best}}
     curve, _ = picture_dice_curve(network, as_pictures(some, manifest.size, seed), manifest, progress)
     if np.isfinite(curve).all():
         content["input"]["picture"]["mask_threshold"] = float(THRESHOLDS[curve.argmax()])

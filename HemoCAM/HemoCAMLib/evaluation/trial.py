@@ -67,7 +67,7 @@ def examine_phantoms(
     figures = {name: (e.value, e.low, e.high) for name, e in found.items()}
     if samples.labels.any():
         curves = {
-            "phantoms": dice_curve(network, samples, manifest, manifest.method, manifest.stage, progress),
+            "phantoms": dice_curve(network, samples, manifest, progress),
             "captures": picture_dice_curve(network, captures, manifest, progress),
         }
         for (what, _, calibrated), (curve, hits) in zip(calibrations, curves.values(), strict=True):

@@ -126,6 +126,14 @@ def dice_curves(
     }
 
 
+def dice_curve(
+    network: torch.nn.Module, samples: Samples, manifest: Manifest, progress: Progress = silent
+) -> tuple[np.ndarray, float]:
+    """:func:`dice_curves` of the default map."""
+    method, stage = manifest.method, manifest.stage
+    return dice_curves(network, samples, manifest, [method], [stage], progress)[method, stage]
+
+
 def picture_dice_curve(
     network: torch.nn.Module, pictures: Samples, manifest: Manifest, progress: Progress = silent
 ) -> tuple[np.ndarray, float]:

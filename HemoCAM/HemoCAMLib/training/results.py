@@ -10,7 +10,7 @@ from ..cams.methods import METHODS
 from ..cams.stages import stage_modules
 from ..models.manifest import Manifest
 from ..progress import Progress, silent
-from .calibrate import THRESHOLDS, calibrate, dice_curves, picture_dice_curve
+from .calibrate import THRESHOLDS, calibrate, dice_curve, dice_curves, picture_dice_curve
 from .capture import READ_CENTRE, READ_WIDTH
 from .evaluate import PICTURE_FILL, as_pictures, aucs, predict
 from .recipe import Recipe
@@ -91,8 +91,7 @@ def measure(
         sensitivity, specificity = operating_point(z, samples, manifest, calibration)
         values |= {f"sensitivity, {what}": sensitivity, f"specificity, {what}": specificity}
     if test.labels.any():
-        default = (manifest.method, manifest.stage)
-        curve, hits = dice_curves(network, test, manifest, default[:1], default[1:], progress)[default]
+        curve, hits = dice_curve(network, test, manifest, progress)
         threshold = manifest.mask_threshold(manifest.method, manifest.stage)
         chosen = np.abs(THRESHOLDS - threshold).argmin()
         values["Dice of the default mask, mean over bleeding patients"] = float(curve[chosen])

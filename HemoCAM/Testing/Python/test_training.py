@@ -15,7 +15,7 @@ from HemoCAMLib.doors.cli import main
 from HemoCAMLib.errors import Cancelled, HemoCAMError, ModelError, OptionError, OutputError
 from HemoCAMLib.models.manifest import Manifest
 from HemoCAMLib.phantoms.patient import KINDS, PatientSpec
-from HemoCAMLib.training.calibrate import calibrate, decision_threshold, dice_curve, platt
+from HemoCAMLib.training.calibrate import calibrate, decision_threshold, dice_curves, platt
 from HemoCAMLib.training.evaluate import aucs, predict
 from HemoCAMLib.training.export import write_bundle
 from HemoCAMLib.training.loop import Recipe, train
@@ -103,7 +103,7 @@ def test_a_network_learns_and_its_map_finds_the_spot(tmp_path):
     assert float(rows[-1]["evidence_loss"]) < float(rows[0]["evidence_loss"])
     assert float(rows[-1]["picture_auc_any"]) > 0.8
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
-    curve, hits = dice_curve(network, test, manifest, "hirescam", 6)
+    curve, hits = dice_curves(network, test, manifest, ["hirescam"], [6])["hirescam", 6]
     assert hits > 0.2 and curve.max() > 0.1
 
 
