@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     import torch
 
     from ..models.manifest import Manifest
+    from ..phantoms.patient import Patient
 
+ABLATIONS = "ablations.png"
 VOLUME = 32  # slices of the volume that HiResCAM is timed on
 
 
@@ -70,12 +72,16 @@ def bench_cam(
     """
     import torch
 
+    from ..cams.engine import Engine
     from ..cams.stages import Chain
     from ..cams.target import Target
     from ..errors import OptionError, OutputError
     from ..evaluation.cam_bench import bench, whole_volume
+    from ..evaluation.cam_pictures import draw_ablations
     from ..evaluation.cam_report import write_bench
     from ..models.bundle import DEFAULT_MODEL, Bundle
+    from ..phantoms.patient import make_patient
+    from ..phantoms.spec import demo_spec
     from ..pipeline import pick_device
 
     if slices < 1 or repeats < 1 or (size is not None and size < 32):
@@ -84,7 +90,8 @@ def bench_cam(
     bundle = Bundle.open(model or DEFAULT_MODEL)
     manifest = bundle.manifest if size is None else replace(bundle.manifest, size=size)
     progress("Making a virtual patient", 0, 1)
-    batch = _inputs(manifest, max(slices, VOLUME))
+    patient = make_patient(demo_spec())
+    batch = _inputs(patient, manifest, max(slices, VOLUME))
     target = Target(0 if timm_name else manifest.class_index(manifest.target))
     network = (_settled(timm_name, batch) if timm_name else bundle.network()).to(where)
     chain = Chain.of(network)
@@ -103,22 +110,22 @@ def bench_cam(
     found = bench(network, chosen, target, stages, repeats, sweep, progress)
     try:
         output.mkdir(parents=True, exist_ok=True)
+        if not timm_name:
+            draw_ablations(Engine(network), patient, manifest, stages, output / ABLATIONS)
         return write_bench(found, volume, about, output)
     except OSError as error:
         raise OutputError(f"The tables cannot be written to {output} ({error.strerror}).") from None
 
 
-def _inputs(manifest: Manifest, count: int) -> torch.Tensor:
-    """Network input of ``count`` slices of the demo's patient, evenly spread over the head."""
+def _inputs(patient: Patient, manifest: Manifest, count: int) -> torch.Tensor:
+    """Network input of ``count`` slices of a patient, evenly spread over the head."""
     import numpy as np
     import torch
 
     from ..models.preprocess import network_input
-    from ..phantoms.patient import make_patient
-    from ..phantoms.spec import demo_spec
     from ..pipeline import network_slabs
 
-    hu = network_slabs(make_patient(demo_spec()).ct, manifest)[4]
+    hu = network_slabs(patient.ct, manifest)[4]
     return torch.from_numpy(
         network_input(hu[np.linspace(0, len(hu) - 1, count).round().astype(int)], manifest)
     )
