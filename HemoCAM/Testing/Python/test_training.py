@@ -1,4 +1,4 @@
-"""Training: samples are what the pipeline sees, a killed run goes on, the result is a whole bundle."""
+"""Training: a network learns, a killed run goes on, calibration is right, the result is a whole bundle."""
 
 import csv
 import json
@@ -14,65 +14,15 @@ from conftest import tiny_manifest
 from HemoCAMLib.doors.cli import main
 from HemoCAMLib.errors import Cancelled, HemoCAMError, ModelError, OptionError, OutputError
 from HemoCAMLib.models.manifest import Manifest
-from HemoCAMLib.phantoms.patient import KINDS, PatientSpec
+from HemoCAMLib.phantoms.patient import PatientSpec
 from HemoCAMLib.training.calibrate import calibrate, decision_threshold, dice_curves, platt
 from HemoCAMLib.training.evaluate import aucs, predict
 from HemoCAMLib.training.export import write_bundle
 from HemoCAMLib.training.loop import Recipe, train
 from HemoCAMLib.training.run import train_bundle
-from HemoCAMLib.training.samples import POSITIVE_MM2, Samples, prepare, sample_patient
+from HemoCAMLib.training.samples import Samples, prepare
 from HemoCAMLib.training.sources import InMemory
-
-# what the tests of the loop share: seconds an epoch on one core
-QUICK = Recipe(epochs=3, steps_per_epoch=4, batch=8, ema_decay=0.9, first=4, learning_rate=4e-3)
-
-
-def small_manifest(**changes) -> Manifest:
-    content = tiny_manifest(**changes)
-    content["input"]["size"] = 64
-    return Manifest.of(content)
-
-
-def spots(count: int, seed: int = 0) -> Samples:
-    """Discs of tissue, every second with a bright spot: a task that a network learns in seconds."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[:64, :64]
-    hu = np.where((y - 32) ** 2 + (x - 32) ** 2 < 28**2, 30, -1000) + rng.normal(0, 3, (count, 64, 64))
-    labels = np.zeros((count, 64, 64), np.uint8)
-    for n in range(0, count, 2):
-        r, c = rng.integers(18, 46, 2)
-        labels[n][(y - r) ** 2 + (x - c) ** 2 < 36] = 2
-    hu[labels > 0] += 45
-    area = np.zeros((count, len(KINDS)), np.float32)
-    area[:, 1] = labels.astype(bool).sum((1, 2)) * 14.0
-    return Samples(hu.astype(np.int16), area, labels, np.arange(count) // 4)
-
-
-def test_a_sample_is_what_the_pipeline_sees_and_its_labels_lie_on_the_blood():
-    manifest = small_manifest()
-    spec = PatientSpec(seed=11, kinds=("intraparenchymal",), size=128, spacing_mm=1.8, lesion_ml=(40, 60))
-    samples = sample_patient(spec, manifest)
-    assert samples.hu.shape == samples.labels.shape and samples.hu.shape[1:] == (64, 64)
-    kind = KINDS.index("intraparenchymal")
-    inside = samples.hu[samples.labels == kind + 1]
-    assert 40 < np.median(inside) < 95
-    # the same millilitres by the area a slab and by the pixels of the labels
-    ml = samples.area_mm2[:, kind].sum() * 5 / 1000
-    pixels = (samples.labels > 0).sum() * (manifest.field_of_view_mm / 64) ** 2 * 5 / 1000
-    assert 35 < ml < 70 and pixels == pytest.approx(ml, rel=0.15)
-
-
-def test_targets_leave_out_what_is_neither_clean_nor_bleeding():
-    area = np.zeros((3, len(KINDS)), np.float32)
-    area[1, 1], area[2, 1] = POSITIVE_MM2 / 2, POSITIVE_MM2 * 2
-    empty = np.zeros((3, 2, 2))
-    samples = Samples(empty, area, empty, np.arange(3))
-    targets, weights = samples.targets(("any", "subdural", "intraparenchymal"))
-    assert targets[:, 0].tolist() == [0, 0, 1] and weights[:, 0].tolist() == [1, 0, 1]
-    assert targets[:, 1].tolist() == [0, 0, 0] and weights[:, 1].tolist() == [1, 1, 1]
-    assert targets[:, 2].tolist() == [0, 0, 1]
-    with pytest.raises(OptionError, match="fracture"):
-        samples.targets(("fracture",))
+from training_cases import QUICK, small_manifest, spots
 
 
 def test_patients_are_made_once_and_again_where_the_file_is_damaged(tmp_path):
