@@ -1,79 +1,20 @@
-"""The scene: what is in it, what it looks like in Slicer's views, and what is left of it after a file."""
+"""The scene: what is left of it after a file, and what it looks like in Slicer's views."""
 
 import re
-import subprocess
-import sys
-import zipfile
 
 import numpy as np
 import pytest
 import slicer
 from HemoCAMLib import scene as scenes
-from HemoCAMLib.errors import Cancelled, InputError, OutputError
-from HemoCAMLib.scene import SceneContent, SliceRow
 from HemoCAMLib.scene.colors import heat_rgb
-from HemoCAMLib.volumes.volume import Volume
+from scene_cases import AWKWARD, PEAK, SHAPE, make_content, named, save_results
 from vtkmodules.util import numpy_support
 
-SHAPE = (12, 40, 48)
-PEAK = (5, 18, 30)  # k, j, i
-AWKWARD = "a; b: c='d' <&> ä^| 50 %20"
 TERMS = {
     "category": "SCT^49755003^Morphologically Altered Structure",
     "type": "SCT^50960005^Hemorrhage",
     "region": "SCT^12738006^Brain",
 }
-
-
-def make_content(empty=False, ijk_to_ras=None, **more):
-    """A noisy disk of brain, a map that decays around PEAK in three gated slices, a reference beside it."""
-    if ijk_to_ras is None:
-        # An axial CT with rows to the left and posterior, whose slices are tilted by 10 degrees.
-        sine, cosine = np.sin(np.deg2rad(10)), np.cos(np.deg2rad(10))
-        ijk_to_ras = np.array(
-            [
-                [-3.0, 0, 0, 70],
-                [0, -3.0 * cosine, -5 * sine, 60],
-                [0, -3.0 * sine, 5 * cosine, -20],
-                [0, 0, 0, 1],
-            ]
-        )
-    random = np.random.default_rng(1)
-    k, j, i = np.indices(SHAPE)
-    hu = np.where((j - 20) ** 2 + (i - 24) ** 2 < 18**2, random.integers(10, 60, SHAPE), -1000)
-    ct = Volume(hu.astype(np.int16), ijk_to_ras, "CT")
-    heat = np.exp(-((j - PEAK[1]) ** 2 + (i - PEAK[2]) ** 2) / 40.0).astype(np.float32)
-    heat[(k < 4) | (k > 6) | (heat < 0.05)] = 0.0
-    heat[k != PEAK[0]] *= 0.7
-    if empty:
-        heat[:] = 0.0
-    rows = [
-        SliceRow(
-            s, -20.123456 + 5.0 * s, {"any": 0.1 + 0.8 * (4 <= s <= 6), "SDH": 1 / 3}, 4 <= s <= 6, s != 8
-        )
-        for s in range(SHAPE[0])
-    ]
-    values = {
-        "ct": ct,
-        "heatmap": ct.like(heat, "heat"),
-        "mask": ct.like(heat > 0.4, "mask"),
-        "slices": rows,
-        "classes": ("any", "SDH"),
-        "target": "any",
-        "raw_map": Volume(
-            random.normal(size=(6, 5, 6)).astype(np.float32), ijk_to_ras @ np.diag([8, 8, 2, 1]), "r"
-        ),
-        "reference": ct.like(((heat > 0.2) * 3).astype(np.uint8), "reference"),
-        "comparison": [("Dice coefficient", 0.123456789), ("Reference", 'the "gold" standard')],
-        "description": {
-            "method": "HiResCAM",
-            "stage": 5,
-            "gate": 0.5,
-            "thresholds": {"HiResCAM": 0.4},
-            "model": AWKWARD,
-        },
-    }
-    return SceneContent(**{**values, **more})
 
 
 @pytest.fixture(scope="module")
@@ -83,22 +24,12 @@ def content():
 
 @pytest.fixture(scope="module")
 def saved(content, tmp_path_factory):
-    scene = scenes.new_scene()
-    nodes = scenes.add_results(scene, content)
-    path = tmp_path_factory.mktemp("a folder") / "a scene.mrb"
-    scenes.save_scene(scene, path)
-    return path, nodes, scene
+    return save_results(content, tmp_path_factory.mktemp("a folder"))
 
 
 @pytest.fixture(scope="module")
 def loaded(saved):
     return scenes.load_scene(saved[0])
-
-
-def named(scene, name):
-    node = scene.GetFirstNodeByName(name)
-    assert node is not None, f"no node '{name}'"
-    return node
 
 
 def column(node, name):
@@ -316,82 +247,3 @@ def test_views_show_the_map_over_the_ct_at_its_peak(saved, content):
     gray = np.clip(hu / 80.0, 0, 1)
     row, col = np.unravel_index(np.argmin(np.linalg.norm(ijk[..., :2] - PEAK[:0:-1], axis=-1)), heat.shape)
     np.testing.assert_allclose(picture[row, col] / 255.0, 0.5 * gray + 0.5 * heat_rgb()[-1], atol=0.15)
-
-
-def test_nothing_in_the_bundle_names_a_place_outside(saved):
-    path, *_ = saved
-    with zipfile.ZipFile(path) as bundle:
-        assert bundle.testzip() is None
-        for info in bundle.infolist():
-            data = bundle.read(info)
-            for place in (str(path.parent), str(path.parent.parent), "hemocam-"):
-                assert place.encode() not in data, info.filename
-            if info.filename.endswith(".nrrd"):
-                assert info.compress_type == zipfile.ZIP_STORED
-        (mrml,) = [name for name in bundle.namelist() if name.endswith(".mrml")]
-        text = bundle.read(mrml).decode()
-    names = re.findall(r'file(?:Name|ListMember\d+)="([^"]*)"', text)
-    assert len(names) >= 8 and not [n for n in names if n.startswith(("/", "..")) or ":" in n]
-    assert re.search(r'<MRML version="Slicer 5\.10', text)  # else Slicer warns of a foreign application
-
-
-def test_a_fresh_process_loads_the_scene_without_torch_or_qt(saved):
-    code = (
-        "import sys; from HemoCAMLib.scene import load_scene;"
-        f"scene = load_scene({str(saved[0])!r});"
-        "print(scene.GetFirstNodeByName('CT heat map').GetImageData().GetScalarRange()[1]);"
-        "print(sorted({'torch', 'qt', 'PySide6', 'PyQt5', 'matplotlib'} & set(sys.modules)))"
-    )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.split() == ["1.0", "[]"]
-
-
-def test_saving_twice_gives_the_same(saved, loaded, tmp_path, content):
-    again = tmp_path / "again.mrb"
-    scenes.save_scene(loaded, again)
-    third = scenes.load_scene(again)
-    back = scenes.node_to_volume(named(third, "CT heat map"))
-    np.testing.assert_array_equal(back.array, content.heatmap.array)
-    assert third.GetNumberOfNodes() == loaded.GetNumberOfNodes()
-
-
-def test_cancelling_leaves_the_old_file_and_nothing_else(saved, tmp_path):
-    path = tmp_path / "scene.mrb"
-    path.write_text("old")
-
-    def cancel(phase, done, total):
-        if done:
-            raise Cancelled
-
-    with pytest.raises(Cancelled):
-        scenes.save_scene(saved[2], path, cancel)
-    assert [file.name for file in tmp_path.iterdir()] == ["scene.mrb"] and path.read_text() == "old"
-
-
-def test_bad_files_get_a_sentence(saved, tmp_path):
-    _, nodes, scene = saved
-    mask = nodes.mask
-    with pytest.raises(OutputError, match=r"written as \.mrb"):
-        scenes.save_scene(scene, tmp_path / "scene.zip")
-    with pytest.raises(OutputError, match="could not be written"):
-        scenes.save_scene(scene, tmp_path / "missing" / "scene.mrb")
-    with pytest.raises(OutputError, match=r"written as \.seg\.nrrd"):
-        scenes.write_segmentation(mask, tmp_path / "mask.nrrd")
-    with pytest.raises(OutputError, match="could not be written"):
-        scenes.write_segmentation(mask, tmp_path / "missing" / "mask.seg.nrrd")
-    with pytest.raises(InputError, match="There is no scene"):
-        scenes.load_scene(tmp_path / "none.mrb")
-    (tmp_path / "text.mrb").write_text("no zip")
-    with pytest.raises(InputError, match="no scene bundle or is damaged"):
-        scenes.load_scene(tmp_path / "text.mrb")
-    with zipfile.ZipFile(tmp_path / "other.mrb", "w") as bundle:
-        bundle.writestr("a.txt", "a")
-    with pytest.raises(InputError, match="holds no scene"):
-        scenes.load_scene(tmp_path / "other.mrb")
-    with zipfile.ZipFile(saved[0]) as whole, zipfile.ZipFile(tmp_path / "part.mrb", "w") as part:
-        for info in whole.infolist():
-            if not info.filename.endswith("CT.nrrd"):
-                part.writestr(info.filename, whole.read(info))
-    with pytest.raises(InputError, match="could not be read"):
-        scenes.load_scene(tmp_path / "part.mrb")
-    assert not [file for file in tmp_path.iterdir() if file.name.startswith(".")]
