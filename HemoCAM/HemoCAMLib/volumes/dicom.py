@@ -82,6 +82,32 @@ def read_dicom(path: Path, series_uid: str | None = None, progress: Progress = s
     )
 
 
+def read_hu(header: Header) -> np.ndarray:
+    """Read all pixels of the file that ``header`` belongs to.
+
+    Returns
+    -------
+    np.ndarray
+        HU (GDCM has applied slope and intercept), shape (frames, rows, columns), integer, or float where the
+        rescale asks for it; padding as it is stored.
+
+    Raises
+    ------
+    InputError
+        If the pixels are damaged, compressed in an unknown way, in colours, or not as many as the header says.
+    """
+    try:
+        pixels = sitk.GetArrayFromImage(sitk.ReadImage(str(header.path), imageIO="GDCMImageIO"))
+    except RuntimeError:
+        pixels = None
+    if pixels is None or pixels.shape != (header.frames, header.rows, header.columns):
+        raise InputError(
+            f"The pixels of the DICOM file {header.path.name} cannot be read; it is damaged, or compressed in a "
+            "way that GDCM does not know: copy it again or convert it."
+        )
+    return pixels
+
+
 def _one_stack(slices: Sequence[Header], findings: list[str]) -> list[Header]:
     """Keep the slices that form one stack, sorted along the normal; say what was left aside and why."""
     group = _largest_alike(slices)
@@ -173,7 +199,7 @@ def _read_pixels(slices: list[Header], stack: Stack, progress: Progress) -> tupl
     for done, (header, place) in enumerate(zip(slices, stack.index, strict=True)):
         progress("Reading slices", done, len(slices))
         if header.path != opened[0]:
-            opened = (header.path, _pixels(header))
+            opened = (header.path, read_hu(header))
         hu = opened[1][header.frame]
         if dtype.kind == "i":
             hu = np.clip(hu, -32768, 32767)
@@ -182,20 +208,6 @@ def _read_pixels(slices: list[Header], stack: Stack, progress: Progress) -> tupl
         padding += padding_to_air(array[place], marked)
     progress("Reading slices", len(slices), len(slices))
     return array, padding
-
-
-def _pixels(header: Header) -> np.ndarray:
-    """HU of a file, shape (frames, rows, columns)."""
-    try:
-        pixels = sitk.GetArrayFromImage(sitk.ReadImage(str(header.path), imageIO="GDCMImageIO"))
-    except RuntimeError:
-        pixels = None
-    if pixels is None or pixels.shape != (header.frames, header.rows, header.columns):
-        raise InputError(
-            f"The pixels of the DICOM file {header.path.name} cannot be read; it is damaged, or compressed in a "
-            "way that GDCM does not know: copy it again or convert it."
-        )
-    return pixels
 
 
 def _interpolate(array: np.ndarray, index: np.ndarray) -> None:

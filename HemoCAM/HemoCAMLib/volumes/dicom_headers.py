@@ -97,10 +97,75 @@ def scan(path: Path, progress: Progress = silent) -> list[Header]:
                     "without its slice."
                 ) from None
             continue
-        header = _parse(file, reader)
+        header = parse_header(file, reader)
         headers.extend(split_frames(header) if header.frames > 1 else [header])
     progress("Reading headers", len(files), len(files))
     return headers
+
+
+def parse_header(file: Path, reader: sitk.ImageFileReader) -> Header:
+    """Take a file's header from a reader that has read its information, one header for all its frames.
+
+    Raises nothing. What is missing or damaged: a text is empty; instance, acquisition and series number are 0,
+    spacings 0 mm; slope and intercept are 1 and 0; every other number is None.
+
+    Parameters
+    ----------
+    file:
+        What ``reader`` has read; kept as the header's ``path``.
+    reader:
+        Of GDCM, after ``ReadImageInformation``.
+
+    Returns
+    -------
+    Header
+        Position in LPS (mm), unit cosines of rows and columns (None where they are no right angle), spacings in
+        mm, padding as a raw value before the rescale.
+    """
+
+    def text(tag: str) -> str:
+        return reader.GetMetaData(tag).strip(" \0") if reader.HasMetaDataKey(tag) else ""
+
+    def numbers(tag: str, count: int) -> np.ndarray | None:
+        try:
+            values = np.array([float(v) for v in text(tag).split("\\")])
+        except ValueError:
+            return None
+        return values if len(values) == count and np.isfinite(values).all() else None
+
+    def number(tag: str, default: float | None) -> float | None:
+        value = numbers(tag, 1)
+        return default if value is None else float(value[0])
+
+    size = reader.GetSize()
+    row, column = _cosines(numbers("0020|0037", 6))
+    spacing = numbers("0028|0030", 2)
+    modality = text("0008|0060") or ("CT" if text("0008|0016") in CT_CLASSES else "unknown")
+    return Header(
+        path=file,
+        series_uid=text("0020|000e"),
+        series_number=int(number("0020|0011", 0)),
+        sop_uid=text("0008|0018"),
+        modality=modality,
+        image_type=tuple(part.strip().upper() for part in text("0008|0008").split("\\")),
+        instance=int(number("0020|0013", 0)),
+        acquisition=int(number("0020|0012", 0)),
+        rows=size[1],
+        columns=size[0],
+        frames=size[2] if len(size) > 2 else 1,
+        samples=reader.GetNumberOfComponents(),
+        position=numbers("0020|0032", 3),
+        row_cosine=row,
+        column_cosine=column,
+        row_spacing=float(spacing[0]) if spacing is not None else 0.0,
+        column_spacing=float(spacing[1]) if spacing is not None else 0.0,
+        slope=number("0028|1053", 1.0),
+        intercept=number("0028|1052", 0.0),
+        padding=_padding(number("0028|0120", None), text("0028|0103"), text("0028|0100")),
+        thickness=number("0018|0050", None),
+        tilt=number("0018|1120", None),
+        kernel=text("0018|1210"),
+    )
 
 
 def split_frames(header: Header) -> list[Header]:
@@ -170,52 +235,6 @@ def _storage_class(head: bytes) -> str:
         return ""
     length = int.from_bytes(head[at + 6 : at + 8], "little")
     return head[at + 8 : at + 8 + length].decode("ascii", "replace").strip(" \0")
-
-
-def _parse(file: Path, reader: sitk.ImageFileReader) -> Header:
-    def text(tag: str) -> str:
-        return reader.GetMetaData(tag).strip(" \0") if reader.HasMetaDataKey(tag) else ""
-
-    def numbers(tag: str, count: int) -> np.ndarray | None:
-        try:
-            values = np.array([float(v) for v in text(tag).split("\\")])
-        except ValueError:
-            return None
-        return values if len(values) == count and np.isfinite(values).all() else None
-
-    def number(tag: str, default: float | None) -> float | None:
-        value = numbers(tag, 1)
-        return default if value is None else float(value[0])
-
-    size = reader.GetSize()
-    row, column = _cosines(numbers("0020|0037", 6))
-    spacing = numbers("0028|0030", 2)
-    modality = text("0008|0060") or ("CT" if text("0008|0016") in CT_CLASSES else "unknown")
-    return Header(
-        path=file,
-        series_uid=text("0020|000e"),
-        series_number=int(number("0020|0011", 0)),
-        sop_uid=text("0008|0018"),
-        modality=modality,
-        image_type=tuple(part.strip().upper() for part in text("0008|0008").split("\\")),
-        instance=int(number("0020|0013", 0)),
-        acquisition=int(number("0020|0012", 0)),
-        rows=size[1],
-        columns=size[0],
-        frames=size[2] if len(size) > 2 else 1,
-        samples=reader.GetNumberOfComponents(),
-        position=numbers("0020|0032", 3),
-        row_cosine=row,
-        column_cosine=column,
-        row_spacing=float(spacing[0]) if spacing is not None else 0.0,
-        column_spacing=float(spacing[1]) if spacing is not None else 0.0,
-        slope=number("0028|1053", 1.0),
-        intercept=number("0028|1052", 0.0),
-        padding=_padding(number("0028|0120", None), text("0028|0103"), text("0028|0100")),
-        thickness=number("0018|0050", None),
-        tilt=number("0018|1120", None),
-        kernel=text("0018|1210"),
-    )
 
 
 def _cosines(values: np.ndarray | None) -> tuple[np.ndarray | None, np.ndarray | None]:

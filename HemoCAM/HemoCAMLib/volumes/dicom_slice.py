@@ -8,9 +8,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import InputError
-from .dicom import _pixels
-from .dicom_headers import Header, _parse
-from .headct import _check_units
+from .dicom import read_hu
+from .dicom_headers import Header, parse_header
+from .headct import check_units
 from .padding import padding_to_air
 from .volume import LPS_RAS, Volume
 
@@ -50,14 +50,14 @@ def read_slice(path: Path) -> Volume:
     normal = np.cross(row, column)
     if np.argmax(np.abs(normal)) != 2:
         raise InputError(f"{name} is not an axial slice; analyse the whole series with `hemocam run`.")
-    hu = _pixels(header)
+    hu = read_hu(header)
     if not np.isfinite(hu).all():
         raise InputError(f"{name} holds pixels that are no numbers (NaN or infinite).")
     hu = hu.astype(np.float32)
     marked = None if header.padding is None else header.padding * header.slope + header.intercept
     padding_to_air(hu[0], marked)
     try:
-        _check_units(hu)
+        check_units(hu)
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
     lps = np.eye(4)
@@ -78,4 +78,4 @@ def _header(path: Path) -> Header:
         raise InputError(
             f"The DICOM file {path.name} is cut off or damaged, or holds no image; copy it again."
         ) from None
-    return _parse(path, reader)
+    return parse_header(path, reader)

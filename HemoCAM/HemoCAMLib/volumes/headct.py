@@ -57,9 +57,43 @@ def check_head_ct(volume: Volume) -> None:
     axial, _ = to_axial(volume)
     _check_extent(axial)
     coarse = _Coarse.of(axial)
-    _check_units(coarse.hu)
+    check_units(coarse.hu)
     if np.count_nonzero(_brain_areas(coarse) >= _BRAIN_CM2) < 2:
         raise InputError(_why_not(coarse))
+
+
+def check_units(hu: np.ndarray) -> None:
+    """Raise an error with one sentence if the range of values is not that of a CT in HU.
+
+    Parameters
+    ----------
+    hu:
+        Supposed HU, finite, any shape with at least one value, padding already air.
+
+    Raises
+    ------
+    InputError
+        If all values are the same, or none lies below -20 (windowed, normalised, HU + 1024, MR), or they span
+        less than 50.
+    """
+    low, high = float(hu.min()), float(hu.max())
+    if high - low < 1e-6:
+        raise InputError(f"The volume is empty: every voxel has the value {low:g}.")
+    if low >= -20:
+        if high <= 256:
+            raise InputError(
+                f"The values run from {low:.3g} to {high:.3g}, like a windowed picture, a mask or normalised data; "
+                "give the original CT in HU."
+            )
+        if _looks_shifted(hu):
+            raise InputError(_SHIFTED)
+        raise InputError(
+            "There is no value below 0, so this is no CT in HU: an MR, or a CT stored without its rescale."
+        )
+    if high - low < 50:
+        raise InputError(
+            f"The values run only from {low:.3g} to {high:.3g}, like normalised data; give the original CT in HU."
+        )
 
 
 @dataclass(frozen=True)
@@ -123,27 +157,6 @@ def _check_extent(axial: Volume) -> None:
         raise InputError(
             f"The pixels measure {axial.spacing[0]:.1f} x {axial.spacing[1]:.1f} mm: too coarse for a head CT; "
             "check the spacing."
-        )
-
-
-def _check_units(hu: np.ndarray) -> None:
-    low, high = float(hu.min()), float(hu.max())
-    if high - low < 1e-6:
-        raise InputError(f"The volume is empty: every voxel has the value {low:g}.")
-    if low >= -20:
-        if high <= 256:
-            raise InputError(
-                f"The values run from {low:.3g} to {high:.3g}, like a windowed picture, a mask or normalised data; "
-                "give the original CT in HU."
-            )
-        if _looks_shifted(hu):
-            raise InputError(_SHIFTED)
-        raise InputError(
-            "There is no value below 0, so this is no CT in HU: an MR, or a CT stored without its rescale."
-        )
-    if high - low < 50:
-        raise InputError(
-            f"The values run only from {low:.3g} to {high:.3g}, like normalised data; give the original CT in HU."
         )
 
 
