@@ -102,7 +102,7 @@ def train(
                 draw_curves(run.rows, work)
     if recipe.patience:
         run.average.module.load_state_dict(run.best)
-    return run.average.module.cpu().fold()
+    return run.average.module.cpu().network.eval()
 
 
 class _Run:
@@ -119,7 +119,7 @@ class _Run:
         columns(manifest.classes)
         torch.manual_seed(recipe.seed)
         network = build_network(manifest, drop_rate=recipe.drop, drop_path_rate=recipe.drop_path)
-        self.trainee: Trainee = fabric.to_device(Trainee(network, manifest, recipe.gain, recipe.drop))
+        self.trainee: Trainee = fabric.to_device(Trainee(network, manifest, recipe.drop))
         network.to(memory_format=torch.channels_last)
         self.average = ModelEmaV3(self.trainee, decay=recipe.ema_decay, use_warmup=True)
         self._cells: dict[int, Cells] = {}

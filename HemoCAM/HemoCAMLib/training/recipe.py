@@ -29,8 +29,6 @@ class Recipe:
     evidence, overlap:
         Weights of the losses on the evidence, where label maps are known: a cell at a time, and its overlap with
         the blood; see :mod:`.objective`.
-    gain:
-        Of the last layer while it is trained; see :class:`~.trainee.Trainee`.
     learning_rate, schedule, warmup, weight_decay, clip, label_smoothing, ema_decay, drop, drop_path:
         The usual. ``schedule``: ``one-cycle`` or ``cosine``, each rising over the share ``warmup`` of the steps.
     patience:
@@ -53,7 +51,6 @@ class Recipe:
     captures: float = 0.5
     evidence: float = 10.0
     overlap: float = 0.5
-    gain: float = 1.0
     learning_rate: float = 2e-3
     schedule: str = "one-cycle"
     warmup: float = 0.15
@@ -77,7 +74,7 @@ class Recipe:
         for name in ("bleeding_share", "captures", "label_smoothing", "warmup", "ema_decay"):
             if not 0 <= getattr(self, name) <= 1:
                 raise OptionError(f"{name} is {getattr(self, name):g}; it must lie between 0 and 1.")
-        for name in ("learning_rate", "gain", "clip"):
+        for name in ("learning_rate", "clip"):
             if not getattr(self, name) > 0:
                 raise OptionError(f"{name} is {getattr(self, name):g}; it must be above 0.")
         for name in ("evidence", "overlap", "weight_decay", "patience", "inflow", "seed"):

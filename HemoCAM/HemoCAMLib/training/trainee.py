@@ -34,29 +34,24 @@ class Trainee(nn.Module):
     Parameters
     ----------
     network:
-        A timm classifier with fresh weights.
+        A timm classifier with fresh weights; where it explains, its linear layer is set to small random ones.
     manifest:
         Windows, means and standard deviations of its channels.
-    gain:
-        The linear layer is trained as gain * w and starts from small random weights: the same function whatever
-        the gain, but with a large one the evidence grows in fewer steps of the fixed size that Adam takes.
-        :meth:`fold` takes the gain back into the weight.
     drop:
         Share of feature channels that are dropped, while training, for logits and evidence alike.
     """
 
-    def __init__(self, network: nn.Module, manifest: Manifest, gain: float = 1.0, drop: float = 0.1) -> None:
+    def __init__(self, network: nn.Module, manifest: Manifest, drop: float = 0.1) -> None:
         super().__init__()
         self.network = network
         self.drop = drop
         self.explains = _is_linear_on_average(network, manifest)
-        self.gain = gain if self.explains else 1.0
         low, width = zip(*((c - w / 2, w) for c, w in manifest.windows), strict=True)
         for name, values in (("low", low), ("width", width), ("mean", manifest.mean), ("std", manifest.std)):
             self.register_buffer(f"window_{name}", torch.tensor(values).view(1, -1, 1, 1), persistent=False)
         if self.explains:
             with torch.no_grad():
-                network.get_classifier().weight.normal_(std=_START / self.gain)
+                network.get_classifier().weight.normal_(std=_START)
                 network.get_classifier().bias.zero_()
 
     def channels(self, hu: torch.Tensor) -> torch.Tensor:
@@ -74,20 +69,12 @@ class Trainee(nn.Module):
         with torch.autocast(features.device.type, enabled=False):
             features = nn.functional.dropout2d(features.float(), self.drop, self.training)
             head = self.network.get_classifier()
-            evidence = self.gain * torch.einsum("nchw,kc->nkhw", features, head.weight)
+            evidence = torch.einsum("nchw,kc->nkhw", features, head.weight)
             return evidence.mean((2, 3)) + head.bias, evidence
 
     def cells(self, size: int) -> Cells:
         """Where the evidence's cells look in an input of ``size`` pixels."""
         return stage_cells(self.network, len(stage_modules(self.network)), size)
-
-    def fold(self) -> nn.Module:
-        """Take the gain into the weight and return the plain network, in evaluation mode; ends the training."""
-        if self.explains:
-            with torch.no_grad():
-                self.network.get_classifier().weight *= self.gain
-            self.gain = 1.0
-        return self.network.eval()
 
 
 @torch.no_grad()

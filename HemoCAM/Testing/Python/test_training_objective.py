@@ -97,9 +97,9 @@ def trained():
     """A trainee whose weights and running statistics are no longer those of the start."""
     torch.manual_seed(0)
     manifest = small_manifest()
-    trainee = Trainee(build_network(manifest), manifest, gain=64.0)
+    trainee = Trainee(build_network(manifest), manifest)
     with torch.no_grad():
-        trainee.network.get_classifier().weight.normal_(0, 0.02)
+        trainee.network.get_classifier().weight.normal_()
         trainee.train()
         for _ in range(3):
             trainee(heads() + 20 * torch.randn(8, 64, 64))
@@ -113,36 +113,21 @@ def test_channels_are_the_pipelines(trained):
 
 
 def test_the_evidence_averages_to_the_logit_and_is_hirescam(trained):
-    trainee, manifest = trained
+    trainee, _ = trained
     hu = heads(3) + 30 * torch.randn(3, 64, 64, generator=generator())
     with torch.no_grad():
         logits, evidence = trainee(hu)
         bias = trainee.network.get_classifier().bias
         assert torch.allclose(evidence.mean((2, 3)) + bias, logits, atol=1e-4)
-        folded = Trainee(build_network(manifest), manifest, gain=64.0)
-        folded.load_state_dict(trainee.state_dict())
-        network = folded.fold()
-        assert folded.gain == 1
-        assert torch.allclose(network(trainee.channels(hu)), logits, atol=1e-4)
-    last = len(stage_modules(network))
+        assert torch.allclose(trainee.network(trainee.channels(hu)), logits, atol=1e-4)
+    last = len(stage_modules(trainee.network))
     for index in (0, 3):
-        found = Engine(network).explain(trainee.channels(hu), Target(index), ["hirescam"], [last])
+        found = Engine(trainee.network).explain(trainee.channels(hu), Target(index), ["hirescam"], [last])
         maps = found.raw["hirescam", last]
         assert np.allclose(maps * evidence[0, 0].numel(), evidence[:, index], atol=1e-4)
-
-
-def test_a_gain_changes_nothing_at_the_start():
-    manifest = small_manifest()
-    hu = heads(2)
-    logits = []
-    for gain in (1.0, 64.0):
-        torch.manual_seed(4)
-        with torch.no_grad():
-            logits.append(Trainee(build_network(manifest), manifest, gain).eval()(hu)[0])
-    assert torch.allclose(*logits, atol=1e-5)
 
 
 def test_a_network_with_another_head_trains_by_labels_alone():
     manifest = small_manifest(architecture={"timm": "test_convnext"})
     trainee = Trainee(build_network(manifest), manifest)
-    assert trainee(heads(2))[1] is None and trainee.gain == 1
+    assert trainee(heads(2))[1] is None
