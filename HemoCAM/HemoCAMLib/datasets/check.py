@@ -110,7 +110,9 @@ def inspect_voxels(inspection: Inspection, progress: Progress = silent) -> None:
         ct, grid = _attempt(case.read_ct, inspection.faults, lambda c=case: _bad_slices(c)), case.grid()
         progress("Reading voxels", done, total)
         labels = None
-        if not case.lacking:
+        if case.lacking:  # told already; the masks that are there may have faults of their own
+            inspection.faults += _bad_masks(case, grid)
+        else:
             labels = _attempt(
                 lambda c=case, g=grid: c.read_mask(g),
                 inspection.faults,

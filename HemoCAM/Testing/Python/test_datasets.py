@@ -1,0 +1,316 @@
+"""Readers of data sets: what `hemocam phantom` and others write comes back, voxel by voxel and slice by slice."""
+
+import json
+import pickle
+from dataclasses import replace
+
+import bodies
+import labelled_sets
+import numpy as np
+import pytest
+from HemoCAMLib.datasets.case import LabelledCase
+from HemoCAMLib.datasets.digest import digest
+from HemoCAMLib.datasets.finding import find, open_data_set
+from HemoCAMLib.datasets.folders import Reading
+from HemoCAMLib.datasets.layouts import LABELS, layout
+from HemoCAMLib.datasets.phantoms import PhantomSet, specify
+from HemoCAMLib.datasets.slice_table import CLASSES
+from HemoCAMLib.errors import Cancelled, InputError, OptionError
+from HemoCAMLib.phantoms.patient import make_patient
+from HemoCAMLib.volumes.axial import to_axial
+from HemoCAMLib.volumes.files import write_image
+from HemoCAMLib.volumes.volume import Volume
+from labelled_sets import write_set
+
+LAYOUTS = ("volumes", "hemorica", "ct-ich")
+
+
+def flags_of(labels):
+    """Slice labels that a label map in canonical order shows, shape (S, 6)."""
+    kinds = [[(plane == value).any() for value in LABELS.values()] for plane in labels.array]
+    return np.array([[any(row), *row] for row in kinds], np.float32)
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_virtual_patients_come_back_as_they_were_made(tmp_path, name):
+    own = layout(name)
+    specs = specify(2, 3, slice_mm=[9.0], size=64, healthy=0.0, tilted=own.holds_shear)
+    PhantomSet(specs, own, "made by a test").write(tmp_path / "set")
+    data, found = find(tmp_path / "set")
+    assert (data.layout, found.faults, found.notes) == (name, [], [])
+    assert [case.patient for case in data.cases] == [own.patient(1), own.patient(2)] == list(data.patients)
+    for spec, case in zip(specs, data.cases, strict=True):
+        made, read = make_patient(spec), case.load()
+        assert read.ct.array.dtype == np.int16 and np.array_equal(read.ct.array, made.ct.array)
+        assert np.array_equal(read.slice_labels, flags_of(made.labels))
+        assert list(read.slice_numbers) == list(range(1, len(made.ct.array) + 1))
+        assert read.kinds_known == (name != "ct-ich") and read.spacing_known
+        expected = made.labels.array if read.kinds_known else (made.labels.array > 0).astype(np.uint8)
+        assert read.labels.array.dtype == np.uint8 and np.array_equal(read.labels.array, expected)
+        assert read.labels.same_grid(read.ct)
+        if name == "hemorica":
+            assert read.ct.spacing == pytest.approx(
+                made.ct.spacing, rel=0.08
+            )  # a tilt shears K, files cannot
+            assert read.ct.spacing[:2] == pytest.approx(made.ct.spacing[:2], abs=1e-5)
+        else:
+            assert read.ct.same_grid(made.ct, 1e-3)
+
+
+@pytest.mark.parametrize("file_format", ["nii", "nrrd", "mha"])
+def test_volumes_in_every_format(tmp_path, file_format):
+    patients = write_set(tmp_path, "volumes", file_format=file_format)
+    for case, (ct, labels) in zip(open_data_set(tmp_path).cases, patients, strict=True):
+        read = case.load()
+        assert np.array_equal(read.ct.array, ct.array) and read.ct.same_grid(ct, 1e-3)
+        assert np.array_equal(read.labels.array, labels.array)
+
+
+def test_a_case_is_small_and_travels(tmp_path):
+    write_set(tmp_path, "hemorica")
+    for case in open_data_set(tmp_path).cases:
+        packed = pickle.dumps(case)
+        assert pickle.loads(packed) == case and len(packed) < 200 * len(case.images)
+        assert isinstance(pickle.loads(packed).load(), LabelledCase)
+
+
+def test_each_layout_is_recognised_and_can_be_forced(tmp_path):
+    for name in LAYOUTS:
+        write_set(tmp_path / name, name, count=1)
+        assert open_data_set(tmp_path / name).layout == name
+        assert open_data_set(tmp_path / name, Reading(layout=name)).layout == name
+    (tmp_path / "volumes" / "images" / "a_1.npy").write_bytes(b"")
+    with pytest.raises(InputError, match="say with --layout"):
+        open_data_set(tmp_path / "volumes")
+    assert len(open_data_set(tmp_path / "volumes", Reading(layout="volumes"))) == 1
+    with pytest.raises(OptionError, match="no layout 'bids'"):
+        open_data_set(tmp_path, Reading(layout="bids"))
+    (tmp_path / "empty").mkdir()
+    for folder, words in ((tmp_path / "empty", "no folder"), (tmp_path / "nowhere", "no folder .*nowhere")):
+        with pytest.raises(InputError, match=words):
+            open_data_set(folder)
+
+
+# ---- masks and their CT's grid
+
+
+def one_volume(folder, ct, mask, name="a"):
+    for place in ("images", "masks"):
+        (folder / place).mkdir(parents=True, exist_ok=True)
+    write_image(ct, folder / "images" / f"{name}.nrrd")
+    write_image(mask, folder / "masks" / f"{name}.nrrd")
+
+
+def reordered(volume, axes, flips):
+    """The same voxels at the same places, stored with other axes."""
+    affine = volume.ijk_to_ras.copy()
+    array = volume.array
+    for axis, flip in enumerate(flips):
+        if flip:
+            affine[:3, 3] += affine[:3, 2 - axis] * (array.shape[axis] - 1)
+            affine[:3, 2 - axis] *= -1
+            array = np.flip(array, axis)
+    columns = [2 - axes[2 - c] for c in range(3)]
+    affine[:3, :3] = affine[:3, columns]
+    return Volume(np.ascontiguousarray(array.transpose(axes)), affine)
+
+
+@pytest.mark.parametrize("axes", [(0, 1, 2), (0, 2, 1), (2, 0, 1)])
+@pytest.mark.parametrize("flips", [(True, False, False), (False, True, True)])
+def test_a_mask_stored_in_another_order_lies_where_it_lay(tmp_path, axes, flips):
+    ct, labels = labelled_sets.patient(1)
+    turned = replace(ct, ijk_to_ras=bodies.grid(bodies.SMALL, bodies.SPACING, bodies.LEANING))
+    mask = reordered(turned.like((labels.array > 0).astype(np.uint8), "mask"), axes, flips)
+    assert mask.ijk_to_ras == pytest.approx(reordered(turned, axes, flips).ijk_to_ras)
+    one_volume(tmp_path, turned, mask)
+    read = open_data_set(tmp_path).cases[0].load()
+    assert np.array_equal(read.labels.array, labels.array > 0)
+    assert read.labels.same_grid(read.ct)
+
+
+def test_a_scan_from_head_to_feet_counts_its_slices_from_the_feet_or_as_stored(tmp_path):
+    ct, labels = labelled_sets.patient(1)
+    down = reordered(ct, (0, 1, 2), (True, False, False))
+    mask = reordered(labels, (0, 1, 2), (True, False, False))
+    one_volume(tmp_path, down, down.like((mask.array > 0).astype(np.uint8), "mask"))
+    positive = np.flatnonzero(labels.array.any(axis=(1, 2)))
+    rows = [f"a,{n + 1},{int(n in positive)}" for n in range(len(labels.array))]
+    (tmp_path / "slices.csv").write_text("\n".join(["patient_name,slice_number,hemorrhage_binary", *rows]))
+    read = open_data_set(tmp_path).cases[0].load()
+    assert np.array_equal(np.flatnonzero(read.slice_labels[:, 0]), positive)
+    assert np.array_equal(to_axial(read.labels)[0].array > 0, labels.array > 0)
+    stored = open_data_set(tmp_path, Reading(file_order=True)).cases[0].load()
+    assert list(stored.slice_numbers) == list(range(len(labels.array), 0, -1))
+    assert np.array_equal(stored.slice_labels[:, 0], read.slice_labels[::-1, 0])
+
+
+def test_a_mask_beside_its_scan_or_of_another_size_is_refused(tmp_path):
+    ct, labels = labelled_sets.patient(1)
+    mask = (labels.array > 0).astype(np.uint8)
+    moved = ct.ijk_to_ras.copy()
+    moved[0, 3] += 3.0
+    one_volume(tmp_path / "moved", ct, Volume(mask, moved))
+    with pytest.raises(InputError, match=r"masks/a\.nrrd has as many voxels .* 3\.0 mm beside it"):
+        open_data_set(tmp_path / "moved").cases[0].load()
+    moved[0, 3] = ct.ijk_to_ras[0, 3] + 0.01  # rounding
+    one_volume(tmp_path / "rounded", ct, Volume(mask, moved))
+    assert np.array_equal(open_data_set(tmp_path / "rounded").cases[0].load().labels.array, mask)
+    one_volume(tmp_path / "smaller", ct, Volume(mask[:-1], ct.ijk_to_ras))
+    with pytest.raises(InputError, match=r"masks/a\.nrrd has 48 x 48 x 15 voxels, its scan 48 x 48 x 16"):
+        open_data_set(tmp_path / "smaller").cases[0].load()
+
+
+def test_masks_of_ct_ich_are_laid_voxel_by_voxel(tmp_path):
+    (ct, labels), *_ = write_set(tmp_path, "ct-ich", count=1)
+    bare = Volume((labels.array > 0).astype(np.uint8) * np.uint8(255), np.eye(4))
+    write_image(bare, tmp_path / "masks" / "001.nii")
+    read = open_data_set(tmp_path).cases[0].load()
+    assert np.array_equal(read.labels.array, labels.array > 0) and read.labels.same_grid(ct, 1e-3)
+
+
+# ---- what is not there
+
+
+def test_slices_called_clean_need_no_mask(tmp_path):
+    patients = write_set(tmp_path, "hemorica")
+    for path in (tmp_path / "masks").glob("phantom-00002_*.npy"):
+        path.unlink()
+    (tmp_path / "masks" / "phantom-00001_1.npy").unlink()
+    cases = open_data_set(tmp_path).cases
+    for case, (_, labels) in zip(cases, patients, strict=True):
+        assert np.array_equal(case.load().labels.array, labels.array)
+    (tmp_path / "masks" / "phantom-00001_6.npy").unlink()
+    with pytest.raises(InputError, match=r"images/phantom-00001_6\.npy has no mask in masks\."):
+        open_data_set(tmp_path)
+    case = open_data_set(tmp_path, Reading(masks_needed=False)).cases[0]
+    read = case.load()
+    assert read.labels is None and np.array_equal(read.slice_labels, flags_of(patients[0][1]))
+
+
+def test_without_a_table_the_masks_tell_the_slices(tmp_path):
+    patients = write_set(tmp_path)
+    (tmp_path / "slices.csv").unlink()
+    for case, (_, labels) in zip(open_data_set(tmp_path).cases, patients, strict=True):
+        assert np.array_equal(case.load().slice_labels, flags_of(labels))
+    (tmp_path / "labels.json").write_text('{"hemorrhage": 1}')
+    for path in (tmp_path / "masks").iterdir():
+        path.unlink()
+    for number, (_, labels) in enumerate(patients, start=1):
+        write_image(
+            labels.like((labels.array > 0).astype(np.uint8), ""), tmp_path / f"masks/phantom-{number:05d}.nii"
+        )
+    first = open_data_set(tmp_path).cases[0].load()
+    assert not first.kinds_known
+    positive = first.slice_labels[:, 0] == 1
+    assert np.isnan(first.slice_labels[positive, 1:]).all() and (first.slice_labels[~positive] == 0).all()
+
+
+def test_a_table_may_name_some_slices_only(tmp_path):
+    patients = write_set(tmp_path, "hemorica")
+    labelled_sets.change_rows(
+        tmp_path / "slices.csv", lambda rows: [r for r in rows if int(r["slice_number"]) % 3 == 1]
+    )
+    data, found = find(tmp_path)
+    assert not found.faults and any("left out" in note for note in found.notes)
+    assert any("gaps" in note for note in found.notes)
+    read = data.cases[0].load()
+    assert list(read.slice_numbers) == [1, 4, 7, 10, 13, 16]
+    assert np.array_equal(read.ct.array, patients[0][0].array[::3])
+    assert np.array_equal(read.slice_labels, flags_of(patients[0][1])[::3])
+
+
+# ---- spacing of slices that do not say theirs
+
+
+def test_spacing_is_asked_for_then_read_then_assumed(tmp_path):
+    write_set(tmp_path, "hemorica", count=2)
+    asked = open_data_set(tmp_path, Reading(pixel_mm=0.5)).cases[0].load()
+    assert asked.ct.spacing == pytest.approx([0.5, 0.5, bodies.SPACING[2]]) and asked.spacing_known
+    stated = open_data_set(tmp_path).cases[1].load()
+    assert stated.ct.spacing == pytest.approx([bodies.SPACING[0]] * 2 + [bodies.SPACING[2]])
+    (tmp_path / "patients.csv").unlink()
+    data, found = find(tmp_path)
+    assert [note for note in found.notes if "240 mm" in note and "--pixel-mm" in note]
+    assumed = data.cases[0].load()
+    assert not assumed.spacing_known and assumed.ct.spacing == pytest.approx([240 / 48, 240 / 48, 5])
+    assert np.allclose(np.sign(np.diag(assumed.ct.ijk_to_ras)), [-1, -1, 1, 1])
+    with pytest.raises(OptionError, match="--slice-mm 0"):
+        open_data_set(tmp_path, Reading(slice_mm=0.0))
+    (tmp_path / "patients.csv").write_text("patient,pixel_mm,slice_mm\nphantom-00001,none,5\n")
+    with pytest.raises(InputError, match=r"patients\.csv gives 'phantom-00001' no spacing"):
+        open_data_set(tmp_path)
+
+
+# ---- other folders, other people
+
+
+def test_folders_and_tables_may_lie_elsewhere(tmp_path):
+    patients = write_set(tmp_path / "a", "hemorica", count=2)
+    (tmp_path / "a" / "masks").rename(tmp_path / "drawn")
+    rows = (tmp_path / "a" / "slices.csv").read_text().splitlines()
+    half = 1 + len(patients[0][0].array)
+    (tmp_path / "train.csv").write_text("\n".join(rows[:half]))
+    (tmp_path / "test.csv").write_text("\n".join([rows[0], *rows[half:]]))
+    (tmp_path / "a" / "slices.csv").unlink()
+    reading = Reading(masks=tmp_path / "drawn", tables=(tmp_path / "train.csv", tmp_path / "test.csv"))
+    data = open_data_set(tmp_path / "a", reading)
+    assert len(data) == 2 and np.array_equal(data.cases[1].load().labels.array, patients[1][1].array)
+    (tmp_path / "test.csv").write_text("\n".join([rows[0], rows[1], *rows[half:]]))
+    with pytest.raises(InputError, match="both name slice 1 of phantom-00001"):
+        open_data_set(tmp_path / "a", reading)
+
+
+def test_several_scans_of_a_patient(tmp_path):
+    write_set(tmp_path)
+    (tmp_path / "cases.csv").write_text("case,patient\nphantom-00001,Q\nphantom-00003,Q\n")
+    data = open_data_set(tmp_path)
+    assert [case.patient for case in data.cases] == ["Q", "phantom-00002", "Q"]
+    assert data.patients == ("Q", "phantom-00002")
+
+
+def test_links_hidden_files_and_strangers(tmp_path):
+    write_set(tmp_path)
+    (tmp_path / "images" / ".DS_Store").write_bytes(b"x")
+    (tmp_path / "images" / "notes.txt").write_text("x")
+    data, found = find(tmp_path)
+    assert (
+        len(data) == 3
+        and found.faults == []
+        and found.notes == ["images/notes.txt is no scan and is passed over."]
+    )
+
+
+# ---- the fingerprint
+
+
+def test_the_fingerprint_is_of_the_content(tmp_path):
+    for name in ("one", "two"):
+        write_set(tmp_path / name)
+    first, second = (open_data_set(tmp_path / name) for name in ("one", "two"))
+    steps = []
+    known = digest(first, lambda *step: steps.append(step))
+    assert digest(second) == known and len(known) == 64 and steps
+    assert all(done <= total for _, done, total in steps)
+    (tmp_path / "two" / "overview.png").write_bytes(b"nothing that a result depends on")
+    assert digest(open_data_set(tmp_path / "two")) == known
+    path = tmp_path / "two" / "masks" / "phantom-00002.nii.gz"
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    changed = digest(second)
+    assert changed != known
+    (tmp_path / "two" / "labels.json").write_text(json.dumps(LABELS))
+    assert digest(second) not in (known, changed)
+
+    def stop(*_):
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        digest(first, stop)
+    path.unlink()
+    with pytest.raises(InputError, match=r"masks/phantom-00002\.nii\.gz cannot be read"):
+        digest(second)
+
+
+def test_classes_are_those_of_the_model():
+    from HemoCAMLib.training.samples import CLASSES as TRAINED
+
+    assert tuple(CLASSES) == tuple(TRAINED)
