@@ -45,7 +45,6 @@ TISSUES = {
     "dura": Tissue(42, 64, "Osborn, Anderson, Wing, Radiology 134 (1980)"),
     "dense dura": Tissue(62, 88, "Osborn, Anderson, Wing, Radiology 134 (1980)"),
     "dura with contrast": Tissue(70, 110, _USUAL),
-    "calcium": Tissue(60, 500, "Kıroğlu et al., Diagn Interv Radiol 16 (2010)"),
     "hematoma": Tissue(58, 86, _CLOT),
     "subacute hematoma": Tissue(46, 58, _FADING),
     "petechial blood": Tissue(46, 62, _CLOT + "; mixed with swollen tissue within a voxel"),
@@ -55,9 +54,7 @@ TISSUES = {
     "subacute subdural": Tissue(36, 52, _SUBDURAL),
     "epidural blood": Tissue(55, 88, _CLOT),
     "serum": Tissue(18, 34, "Pfleger et al., AJNR 15 (1994): fluid-blood levels"),
-    "edema": Tissue(18, 28, "Volbers et al., Eur J Neurol 18 (2011): 5 to 33 HU"),
     "postoperative fluid": Tissue(6, 30, _USUAL),
-    "air": Tissue(-1000, -1000, "by definition"),
     "titanium": Tissue(1800, 3071, "Coolens and Childs, Phys Med Biol 48 (2003)"),
 }
 
