@@ -1,4 +1,4 @@
-"""Lesions of a volume: which were found, what was found that is none, and how far volume and surface are off.
+"""Lesions of a volume: which were found, what was found that is none, and how far its size is off.
 
 A lesion is a connected component of a mask of a volume (three dimensions, 26-connectivity: voxels that touch at
 a corner belong together). Lesion-wise F1 as in the ISLES challenge: M. R. Hernandez Petzsche et al., Scientific
@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..comparison.masks import bounding_box, union_box
-from ..comparison.surface import hausdorff
+from ..comparison.masks import bounding_box
 from .pixels import check_masks
 
 _TWENTY_SIX = np.ones((3, 3, 3), bool)
@@ -100,25 +99,6 @@ def _hits(mask: np.ndarray, other: np.ndarray, covered: float, smallest: int) ->
     lesion = size >= smallest
     hit = (shared > 0) & (shared >= covered * size * (1 - 1e-12))  # 0.1 x 30 is more than 3 in floats
     return int(np.count_nonzero(lesion)), int(np.count_nonzero(lesion & hit))
-
-
-def hd95(truth: np.ndarray, test: np.ndarray, ijk_to_ras: np.ndarray) -> float:
-    """95% Hausdorff distance of two masks' boundaries in mm, 0 (identical) and above; NaN if either is empty.
-
-    Plastimatch's: the mean of the two directed 95th percentiles; see :mod:`~..comparison.surface`. (MONAI and
-    others take the larger of the two.)
-
-    Parameters
-    ----------
-    truth, test:
-        Masks, shape (K, J, I), bool.
-    ijk_to_ras:
-        Affine of the grid, shape (4, 4), mm.
-    """
-    boxes = [bounding_box(mask) for mask in (truth, test)]
-    if None in boxes:
-        return math.nan
-    return hausdorff(truth, test, ijk_to_ras, union_box(*boxes))[1].percentile_95
 
 
 @dataclass(frozen=True)

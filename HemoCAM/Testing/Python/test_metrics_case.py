@@ -11,10 +11,11 @@ from HemoCAMLib.datasets.layouts import LABELS
 from HemoCAMLib.errors import Cancelled, OptionError
 from HemoCAMLib.evaluation.peak import peak_inside
 from HemoCAMLib.metrics.boxes import boxes_of, compare_boxes
-from HemoCAMLib.metrics.case import Settings, measure_case
+from HemoCAMLib.metrics.case import measure_case, measure_masks
 from HemoCAMLib.metrics.lesions import compare_lesions
 from HemoCAMLib.metrics.pixels import PIXEL_METRICS
 from HemoCAMLib.metrics.pointing import points_inside
+from HemoCAMLib.metrics.reference import Reference, Settings
 from HemoCAMLib.metrics.rules import PAPER_THRESHOLDS, Fixed, Otsu, Percentile
 from HemoCAMLib.metrics.sweep import sweep
 from HemoCAMLib.volumes.volume import Volume
@@ -42,7 +43,7 @@ def example(seed=0, count=7, shape=(40, 36)):
 @pytest.fixture(scope="module")
 def tables():
     maps, labels = example()
-    return maps, labels, measure_case(maps, labels, AFFINE, RULES, LABELS)
+    return maps, labels, measure_case(Reference(labels, AFFINE, LABELS), maps, RULES)
 
 
 def test_a_row_a_slice_and_rule_and_a_row_a_rule(tables):
@@ -132,7 +133,7 @@ def test_fixed_rules_give_the_points_of_the_sweep():
     maps, labels = example(1)
     swept = sweep(maps, labels > 0, PAPER_THRESHOLDS)
     rules = [Fixed(t) for t in PAPER_THRESHOLDS]
-    found = measure_case(maps, labels, AFFINE, rules, LABELS, Settings(distances=False))
+    found = measure_case(Reference(labels, AFFINE, LABELS, Settings(distances=False)), maps, rules)
     for name, metric in PIXEL_METRICS.items():
         assert np.array_equal(found.slices[name].reshape(50, 7).T, metric(swept.counts), equal_nan=True)
         assert np.array_equal(found.volumes[name], metric(swept.pooled()), equal_nan=True)
@@ -142,7 +143,7 @@ def test_fixed_rules_give_the_points_of_the_sweep():
 def test_each_rule_is_measured_alone(tables):
     maps, labels, found = tables
     for row, rule in enumerate(RULES):
-        alone = measure_case(maps, labels, AFFINE, [rule], LABELS)
+        alone = measure_case(Reference(labels, AFFINE, LABELS), maps, [rule])
         for name, column in alone.volumes.items():
             assert np.array_equal(
                 column, found.volumes[name][row : row + 1], equal_nan=column.dtype == float
@@ -152,10 +153,36 @@ def test_each_rule_is_measured_alone(tables):
             assert np.array_equal(column, part, equal_nan=column.dtype == float), name
 
 
+def test_one_reference_serves_many_maps(tables):
+    maps, labels, found = tables
+    reference = Reference(labels, AFFINE, LABELS)
+    measure_case(reference, 1 - maps, RULES[1:2])
+    again = measure_case(reference, maps, RULES)
+    for name, column in found.volumes.items():
+        assert np.array_equal(column, again.volumes[name], equal_nan=column.dtype == float), name
+
+
+def test_masks_of_another_origin_are_measured_alike(tables):
+    maps, labels, found = tables
+    masks = {f"refined {rule.name}": rule.masks(maps) for rule in RULES}
+    given = measure_masks(Reference(labels, AFFINE, LABELS), maps, masks)
+    for whole, part in ((found.slices, given.slices), (found.volumes, given.volumes)):
+        for name, column in part.items():
+            if name == "rule":
+                assert column.tolist() == [f"refined {own}" for own in whole[name]]
+            elif name == "threshold":
+                assert np.isnan(column).all()
+            else:
+                assert np.array_equal(column, whole[name], equal_nan=column.dtype == float), name
+    for bad in ({}, {"float": maps}, {"short": maps[1:] > 0}):
+        with pytest.raises(ValueError, match="mask"):
+            measure_masks(Reference(labels, AFFINE, LABELS), maps, bad)
+
+
 def test_mirrored_cases_have_the_same_figures(tables):
     maps, labels, found = tables
     # along all three axes: with gantry tilt, only that leaves all distances what they are
-    turned = measure_case(maps[::-1, ::-1, ::-1], labels[::-1, ::-1, ::-1], AFFINE, RULES, LABELS)
+    turned = measure_case(Reference(labels[::-1, ::-1, ::-1], AFFINE, LABELS), maps[::-1, ::-1, ::-1], RULES)
     for name, column in found.volumes.items():
         same = turned.volumes[name]
         assert (
@@ -167,7 +194,7 @@ def test_mirrored_cases_have_the_same_figures(tables):
 def test_empty_and_full_cases(bleeding, shown):
     maps = np.full((3, 8, 8), 0.8 * shown, np.float32)
     labels = np.full((3, 8, 8), SUBDURAL * bleeding, np.uint8)
-    found = measure_case(maps, labels, np.eye(4), [Fixed(0.5)], LABELS)
+    found = measure_case(Reference(labels, np.eye(4), LABELS), maps, [Fixed(0.5)])
     cell = {name: column[0] for name, column in found.volumes.items()}
     both = bleeding and shown
     assert cell["dice"] == cell["iou"] == cell["overlap"] == cell["energy_share"] == cell["pointing"] == both
@@ -184,7 +211,7 @@ def test_empty_and_full_cases(bleeding, shown):
 
 def test_without_sizes_what_is_in_mm_is_undefined_and_the_rest_the_same(tables):
     maps, labels, found = tables
-    bare = measure_case(maps, labels, None, RULES, LABELS)
+    bare = measure_case(Reference(labels, None, LABELS), maps, RULES)
     missing = {"truth_mm2", "pointing_near", "truth_ml", "mask_ml", "error_ml", "absolute_error_ml", "relative_error",
                "hd95_mm", *(f"ml_{kind}" for kind in LABELS)}  # fmt: skip
     for whole, part in ((found.slices, bare.slices), (found.volumes, bare.volumes)):
@@ -198,16 +225,16 @@ def test_without_sizes_what_is_in_mm_is_undefined_and_the_rest_the_same(tables):
 
 def test_labels_without_kinds_are_bool_or_whole_numbers():
     maps, labels = example()
-    found = measure_case(maps, labels > 0, AFFINE, RULES[:1], {})
+    found = measure_case(Reference(labels > 0, AFFINE, {}), maps, RULES[:1])
     assert not [name for name in found.slices if name.startswith(("px_", "covered_"))]
     assert set(found.slices["kind"]) == set(found.volumes["kind"]) == {""}
-    again = measure_case(maps, labels.astype(np.int16) * 7, AFFINE, RULES[:1], LABELS)
+    again = measure_case(Reference(labels.astype(np.int16) * 7, AFFINE, LABELS), maps, RULES[:1])
     assert again.volumes["dice"] == found.volumes["dice"] and again.volumes["px_epidural"] == 0
 
 
 def test_no_slices():
     found = measure_case(
-        np.zeros((0, 4, 4), np.float32), np.zeros((0, 4, 4), np.uint8), AFFINE, RULES, LABELS
+        Reference(np.zeros((0, 4, 4), np.uint8), AFFINE, LABELS), np.zeros((0, 4, 4), np.float32), RULES
     )
     assert len(found.slices["dice"]) == 0 and found.slices["dice"].dtype == np.float64
     assert found.volumes["dice"].tolist() == [0] * 4
@@ -215,33 +242,38 @@ def test_no_slices():
 
 def test_settings_do_what_they_say():
     maps, labels = example()
-    plain = measure_case(maps, labels, AFFINE, RULES[:2], LABELS)
-    strict = measure_case(maps, labels, AFFINE, RULES[:2], LABELS, Settings(strict_iou=0.1))
+    plain = measure_case(Reference(labels, AFFINE, LABELS), maps, RULES[:2])
+    strict = measure_case(Reference(labels, AFFINE, LABELS, Settings(strict_iou=0.1)), maps, RULES[:2])
     assert (strict.volumes["box_truth_strict"] > plain.volumes["box_truth_strict"]).all()
     fewer = measure_case(
-        maps, labels, AFFINE, RULES[:2], LABELS, Settings(smallest_box=30, smallest_lesion=60)
+        Reference(labels, AFFINE, LABELS, Settings(smallest_box=30, smallest_lesion=60)), maps, RULES[:2]
     )
     assert (fewer.volumes["box_truth_boxes"] < plain.volumes["box_truth_boxes"]).all()
     assert (fewer.volumes["truth_lesions"] < plain.volumes["truth_lesions"]).all()
-    exact = measure_case(maps, labels, AFFINE, RULES[:2], LABELS, Settings(tolerance_mm=0, lesion_covered=1))
+    exact = measure_case(
+        Reference(labels, AFFINE, LABELS, Settings(tolerance_mm=0, lesion_covered=1)), maps, RULES[:2]
+    )
     assert np.array_equal(exact.slices["pointing_near"], exact.slices["pointing"])
     assert (exact.volumes["lesions_found"] < plain.volumes["lesions_found"]).all()
 
 
 def test_what_cannot_be_measured_is_refused():
     maps, labels = example()
-    for bad in (labels[:, 1:], labels.astype(np.float32), labels.astype(np.int16) - 1):
+    with pytest.raises(ValueError, match="shape"):
+        measure_case(Reference(labels[:, 1:], AFFINE, LABELS), maps, RULES)
+    for bad in (labels[0], labels.astype(np.float32), labels.astype(np.int16) - 1):
         with pytest.raises(ValueError, match="labels"):
-            measure_case(maps, bad, AFFINE, RULES, LABELS)
+            measure_case(Reference(bad, AFFINE, LABELS), maps, RULES)
     with pytest.raises(ValueError, match=r"0\.\.1"):
-        measure_case(maps * 2, labels, AFFINE, RULES, LABELS)
+        measure_case(Reference(labels, AFFINE, LABELS), maps * 2, RULES)
     for rules in ([], [Otsu(), Otsu()]):
         with pytest.raises(OptionError, match="different names"):
-            measure_case(maps, labels, AFFINE, rules, LABELS)
+            measure_case(Reference(labels, AFFINE, LABELS), maps, rules)
 
 
 def test_it_can_be_stopped_between_rules():
     seen = []
+    maps, labels = example()
 
     def progress(phase, done, total):
         seen.append((done, total))
@@ -249,7 +281,7 @@ def test_it_can_be_stopped_between_rules():
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        measure_case(*example(), AFFINE, RULES, LABELS, progress=progress)
+        measure_case(Reference(labels, AFFINE, LABELS), maps, RULES, progress)
     assert seen == [(0, 4), (1, 4), (2, 4)]
 
 

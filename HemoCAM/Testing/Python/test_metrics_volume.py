@@ -8,9 +8,11 @@ import subprocess
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from HemoCAMLib.comparison.surface import rank_95
+from comparison_cases import random_affine, values
+from HemoCAMLib.comparison.surface import boundary, hausdorff, rank_95
 from HemoCAMLib.evaluation.peak import peak_inside
-from HemoCAMLib.metrics.lesions import LesionAgreement, VolumeAgreement, compare_lesions, hd95
+from HemoCAMLib.metrics.distances import Surface, shell_voxels
+from HemoCAMLib.metrics.lesions import LesionAgreement, VolumeAgreement, compare_lesions
 from HemoCAMLib.metrics.pointing import energy, energy_share, points_inside
 from hypothesis import given
 from hypothesis import strategies as st
@@ -178,6 +180,34 @@ def affine(spacing):
     return np.diag([*spacing, 1.0])
 
 
+def hd95(truth, mask, ijk_to_ras):
+    return Surface(truth, ijk_to_ras).hausdorff(mask).percentile_95
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_distances_are_those_of_the_comparison(seed):
+    """Of small masks and large ones (found by a tree, by a map), upright, oblique and sheared."""
+    rng = np.random.default_rng(seed)
+    truth = blobs(seed, 0.2)
+    for sheared in (0, 0.4):
+        matrix = random_affine(rng, sheared)
+        surface = Surface(truth, matrix)
+        pixel = np.zeros_like(truth)
+        pixel[tuple(rng.integers(0, truth.shape))] = True
+        for mask in (blobs(seed + 1, 0.3), blobs(seed + 2, 0.02), ~truth, np.ones_like(truth), pixel, truth):
+            expected = values(hausdorff(truth, mask, matrix)[1])
+            assert values(surface.hausdorff(mask)) == pytest.approx(expected, rel=2e-6, abs=1e-6)
+
+
+@given(masks_3d, masks_3d)
+def test_distances_of_any_masks(truth, mask):
+    matrix = affine((0.5, 0.7, 4))
+    found = values(Surface(truth, matrix).hausdorff(mask))
+    assert found == pytest.approx(values(hausdorff(truth, mask, matrix)[1]), rel=2e-6, nan_ok=True)
+    assert found == pytest.approx(values(Surface(mask, matrix).hausdorff(truth)), rel=2e-6, nan_ok=True)
+    assert np.array_equal(shell_voxels(mask), np.argwhere(boundary(mask)))
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_hd95_of_monais_distances(seed):
     """MONAI's distances between boundaries; of these the ranks and their mean are Plastimatch's."""
@@ -242,6 +272,8 @@ def test_bad_values_are_refused():
         compare_lesions(mask, mask, covered=1.2)
     with pytest.raises(ValueError, match="shape"):
         compare_lesions(mask, np.ones((2, 2, 2), bool))
+    with pytest.raises(ValueError, match="shape"):
+        Surface(mask, np.eye(4)).hausdorff(np.ones((2, 2, 2), bool))
     with pytest.raises(ValueError, match="tolerance"):
         points_inside(map_, mask, -1)
     for game in (points_inside, energy):
