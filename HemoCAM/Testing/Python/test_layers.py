@@ -9,8 +9,8 @@ from conftest import ROOT
 
 LIBRARY = ROOT / "HemoCAM" / "HemoCAMLib"
 NUMBERS = (
-    "volumes", "models", "cams", "comparison", "phantoms", "training", "datasets", "evaluation", "pipeline.py",
-    "slices.py",
+    "volumes", "models", "cams", "comparison", "metrics", "refinement", "faithfulness", "phantoms", "training",
+    "datasets", "evaluation", "sweep", "pipeline.py", "slices.py",
 )  # fmt: skip
 FLOOR = {
     **dict.fromkeys(NUMBERS, 1),
