@@ -122,10 +122,15 @@ def test_a_mask_stored_in_another_order_lies_where_it_lay(tmp_path, axes, flips)
     turned = replace(ct, ijk_to_ras=bodies.grid(bodies.SMALL, bodies.SPACING, bodies.LEANING))
     mask = reordered(turned.like((labels.array > 0).astype(np.uint8), "mask"), axes, flips)
     assert mask.ijk_to_ras == pytest.approx(reordered(turned, axes, flips).ijk_to_ras)
-    one_volume(tmp_path, turned, mask)
-    read = open_data_set(tmp_path).cases[0].load()
+    one_volume(tmp_path / "mask", turned, mask)
+    read = open_data_set(tmp_path / "mask").cases[0].load()
     assert np.array_equal(read.labels.array, labels.array > 0)
     assert read.labels.same_grid(read.ct)
+    # and the other way round: the CT is stored in that order, the mask is not
+    one_volume(tmp_path / "ct", reordered(turned, axes, flips), turned.like(labels.array.clip(max=1), "mask"))
+    read = open_data_set(tmp_path / "ct").cases[0].load()
+    assert np.array_equal(read.labels.array, mask.array)
+    assert read.labels.same_grid(read.ct) and read.ct.shape == mask.shape
 
 
 def test_a_scan_from_head_to_feet_counts_its_slices_from_the_feet_or_as_stored(tmp_path):
