@@ -29,7 +29,7 @@ class Forward:
     """Logits of pictures that are made when they are needed. The network is copied; the caller's is never touched.
 
     Where its family is known (:class:`~..cams.stages.Chain`), batch norms are folded into the convolutions: logits
-    differ by rounding only, and come about a third sooner.
+    differ by rounding only, and come about a quarter sooner.
 
     Parameters
     ----------
