@@ -128,7 +128,9 @@ def test_the_decision_threshold_is_the_best_of_those_that_are_specific_enough():
     sensitivity, specificity = rates(decision_threshold(probability, truth))
     assert specificity >= MIN_SPECIFICITY
     tried = [rates(t) for t in np.arange(0.05, 0.951, 0.001)]
-    assert sensitivity + specificity == pytest.approx(max(a + b for a, b in tried if b >= MIN_SPECIFICITY), abs=1e-3)
+    assert sensitivity + specificity == pytest.approx(
+        max(a + b for a, b in tried if b >= MIN_SPECIFICITY), abs=1e-3
+    )
 
 
 def test_a_class_that_never_occurs_keeps_its_raw_probability():
