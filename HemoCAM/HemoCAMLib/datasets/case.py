@@ -116,11 +116,10 @@ class Case:
 
     def read_ct(self, progress: Progress = silent) -> Volume:
         """Read the CT alone; errors as in :meth:`load`."""
-        return (
-            self._stack()
-            if self.is_stack
-            else naming(self.images[0], read_ct, self.images[0], None, progress)
-        )
+        if self.is_stack:
+            return self._stack()
+        self.grid()  # refuses the headers that a reader in C++ must not see
+        return naming(self.images[0], read_ct, self.images[0], None, progress)
 
     def read_mask(self, ct: Volume) -> Volume:
         """Read the labels, uint8 as in :data:`~.layouts.LABELS`, on the grid of ``ct``; errors as in :meth:`load`.

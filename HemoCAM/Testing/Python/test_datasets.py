@@ -8,7 +8,7 @@ import bodies
 import labelled_sets
 import numpy as np
 import pytest
-from HemoCAMLib.datasets.case import LabelledCase
+from HemoCAMLib.datasets.case import Case, LabelledCase
 from HemoCAMLib.datasets.digest import digest
 from HemoCAMLib.datasets.finding import find, open_data_set
 from HemoCAMLib.datasets.folders import Reading
@@ -319,3 +319,54 @@ def test_classes_are_those_of_the_model():
     from HemoCAMLib.training.samples import CLASSES as TRAINED
 
     assert tuple(CLASSES) == tuple(TRAINED)
+
+
+# ---- headers from anywhere
+
+
+def secret_beside(tmp_path):
+    """A good raw file outside the data set."""
+    ct, _ = labelled_sets.patient(1)
+    ct.array.tofile(tmp_path / "secret.raw")
+    return ct
+
+
+@pytest.mark.parametrize("name", ["a.nrrd", "a.mha"])
+def test_voxels_in_another_file_are_not_fetched(tmp_path, name):
+    secret_beside(tmp_path)
+    text = {
+        "a.nrrd": "NRRD0004\ntype: short\ndimension: 3\nsizes: 48 48 16\nencoding: raw\nendian: little\n"
+        "data file: ../../secret.raw\n\n",
+        "a.mha": "ObjectType = Image\nNDims = 3\nDimSize = 48 48 16\nElementType = MET_SHORT\n"
+        "ElementDataFile = ../../secret.raw\n",
+    }[name]
+    (tmp_path / "set" / "images").mkdir(parents=True)
+    (tmp_path / "set" / "images" / name).write_text(text)
+    case = open_data_set(tmp_path / "set", Reading(masks_needed=False)).cases[0]
+    with pytest.raises(InputError, match=rf"images/{name} keeps its voxels in another file"):
+        case.load()
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.nrrd", "a.mha"])
+def test_damaged_headers_never_end_otherwise(tmp_path, name):
+    """A header without its end crashes ITK's reader of NRRD: it must not get there."""
+    ct, _ = labelled_sets.patient(1)
+    path = tmp_path / name
+    write_image(ct, path)
+    whole, rng = path.read_bytes(), np.random.default_rng(len(name))
+    contents = [whole.replace(b"\n\n", b"\n1"), whole.replace(b"LOCAL\n", b"LOCAL")]
+    for _ in range(60):
+        content = bytearray(whole)
+        for place in rng.integers(0, min(400, len(whole)), 4):
+            content[place] = rng.integers(0, 256)
+        contents.append(bytes(content))
+    case = Case("a", "a", (path,), (None,), truth={1: (0,) * 6})
+    refused = 0
+    for content in contents:
+        path.write_bytes(content)
+        try:
+            case.load()
+        except InputError as error:
+            refused += 1
+            assert str(error).startswith(f"{tmp_path.name}/{name}") and "\n" not in str(error)
+    assert refused > 5
