@@ -70,7 +70,11 @@ class Refiner:
         InputError
             If a case is wrong, or the cases hold too little to fit on; one sentence says what.
         """
-        counted = Statistics.of(cases, progress, total)
+        return cls.of(Statistics.of(cases, progress, total))
+
+    @classmethod
+    def of(cls, counted: Statistics) -> Refiner:
+        """Fit on counted cases; the same counts give the same refiner."""
         about = {"fitted on": counted.cases, "of them bleeding": counted.bleeding}
         return cls(fit_posterior(counted), about=about)
 
@@ -87,7 +91,11 @@ class Refiner:
             progress("Choosing thresholds", done, max(total, done + 1))
             if case.blood.any():
                 sweep.add(self.posterior(case.ct, case.heatmap), case.blood)
-        low, high, score = sweep.best()
+        return self.with_thresholds(sweep)
+
+    def with_thresholds(self, sweep: Sweep, *, single: bool = False) -> Refiner:
+        """Return this refiner with the best thresholds of a sweep over its posteriors; see :meth:`Sweep.best`."""
+        low, high, score = sweep.best(single=single)
         about = {**self.about, "thresholds chosen on": sweep.cases, "mean Dice there": round(score, 4)}
         return replace(self, low=low, high=high, about=about)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -82,6 +82,15 @@ class Statistics:
             for table, who in ((one.blood_prior, blood & shown), (one.rest_prior, ~blood & shown)):
                 table += _joint(map_cell(maps[who]), away[who], table.shape)
         self._take(one, case.ct.voxel_ml)
+
+    def without_distance(self) -> Statistics:
+        """The same counts as if nobody knew the distance to bone: at every distance the mean of all."""
+        spread = [
+            np.broadcast_to(t.mean(axis=1, keepdims=True), t.shape)
+            for t in (self.blood_prior, self.rest_prior)
+        ]
+        rest = np.broadcast_to(self.rest.mean(axis=0), self.rest.shape)
+        return replace(self, rest=rest, blood_prior=spread[0], rest_prior=spread[1])
 
     def _take(self, one: Statistics, voxel_ml: float) -> None:
         bleeds = one.blood.sum() * voxel_ml >= _LEAST_ML

@@ -15,9 +15,9 @@ from .mixtures import HIGH_HU, LOW_HU
 # From here on a voxel is bone (or metal, or contrast medium): what blood never reaches.
 BONE_HU = HIGH_HU
 # Values that are averaged to lessen noise; beyond, partial volume and fat keep their own.
-_SMOOTHED_HU = (-30.0, 110.0)
+_SMOOTHED_HU = (-30.0, 130.0)
 # Deviation of the Gaussian in the slice, and thickness that thinner slices are averaged to across slices.
-_SMOOTHING_MM = 1.0
+_SMOOTHING_MM = 0.7
 _THICKNESS_MM = 5.0
 _FARTHEST_MM = 40.0
 
@@ -28,7 +28,7 @@ _SKULL_HU = 130.0
 _REACH_MM = 130.0
 _SEEN = 12
 _DIRECTIONS = ((0, 1), (1, 2), (1, 1), (2, 1), (1, 0), (2, -1), (1, -1), (1, -2))  # and their opposites
-_INSIDE = 0.25  # of the coarse cells around, by linear interpolation: reaches the inner table itself
+_INSIDE = 0.1  # of the coarse cells around, by linear interpolation: reaches the inner table itself
 
 _BLOCK = 16  # slices at a time: memory does not grow with the volume
 
