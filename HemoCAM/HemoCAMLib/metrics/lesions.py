@@ -97,7 +97,7 @@ def _hits(mask: np.ndarray, other: np.ndarray, covered: float, smallest: int) ->
     size = np.bincount(labels.ravel(), minlength=number + 1)[1:]
     shared = np.bincount(labels[other[box]], minlength=number + 1)[1:]
     lesion = size >= smallest
-    hit = (shared > 0) & (shared >= covered * size * (1 - 1e-12))  # 0.1 x 30 is more than 3 in floats
+    hit = (shared > 0) & (shared >= covered * size * (1 - 1e-12))  # 0.07 * 100 is more than 7 in floats
     return int(np.count_nonzero(lesion)), int(np.count_nonzero(lesion & hit))
 
 

@@ -209,6 +209,15 @@ def test_empty_and_full_cases(bleeding, shown):
     assert found.slices["threshold"].tolist() == [0.5] * 3
 
 
+def test_the_tolerance_is_in_mm_along_rows_and_columns():
+    """A peak 12 columns (6 mm) beside the truth is near, one 12 rows (9 mm) below is not."""
+    maps, labels = np.zeros((2, 20, 20), np.float32), np.zeros((2, 20, 20), np.uint8)
+    labels[:, 2, 2] = SUBDURAL
+    maps[0, 2, 14] = maps[1, 14, 2] = 1
+    found = measure_case(Reference(labels, AFFINE, LABELS), maps, [Fixed(0.5)])
+    assert found.slices["pointing_near"].tolist() == [1, 0]
+
+
 def test_without_sizes_what_is_in_mm_is_undefined_and_the_rest_the_same(tables):
     maps, labels, found = tables
     bare = measure_case(Reference(labels, None, LABELS), maps, RULES)
@@ -249,6 +258,7 @@ def test_settings_do_what_they_say():
         Reference(labels, AFFINE, LABELS, Settings(smallest_box=30, smallest_lesion=60)), maps, RULES[:2]
     )
     assert (fewer.volumes["box_truth_boxes"] < plain.volumes["box_truth_boxes"]).all()
+    assert (fewer.volumes["box_test_boxes"] < plain.volumes["box_test_boxes"]).all()
     assert (fewer.volumes["truth_lesions"] < plain.volumes["truth_lesions"]).all()
     exact = measure_case(
         Reference(labels, AFFINE, LABELS, Settings(tolerance_mm=0, lesion_covered=1)), maps, RULES[:2]

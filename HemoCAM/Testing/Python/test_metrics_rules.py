@@ -169,6 +169,9 @@ def test_the_lowest_of_equal_thresholds_is_chosen_and_an_edge_is_told():
         float(np.float32(0.1))
     )
     assert choose(Curves.of(sweep(maps, maps > 0, [0.1, 0.2, 0.5]))).at_edge
+    top = maps + (maps > 0) * np.float32(0.4)
+    top[0, 2:] = 0.8
+    assert choose(Curves.of(sweep(top, top > 0.9, [0.1, 0.2, 0.9]))).at_edge, "at the upper end"
     maps[0, 2:] = 0.15
     inner = choose(Curves.of(sweep(maps, maps > 0.5, [0.1, 0.2, 0.5, 0.9])))
     assert inner.rule == Fixed(float(np.float32(0.2))) and not inner.at_edge and inner.value == 1

@@ -62,9 +62,8 @@ def test_a_tolerance_is_in_the_unit_of_the_spacing():
     assert (
         points_inside(maps, truth, 5, (3, 0.5)).all() and not points_inside(maps, truth, 4.9, (3, 0.5)).any()
     )
-    assert points_inside(maps, truth, 3 * 0.1, (9, 0.03)).all(), (
-        "a distance of 0.30000000000000004 is within 0.3"
-    )
+    truth[0, 5, 8] = True  # three pixels away: 3 * 0.1 is 0.30000000000000004
+    assert points_inside(maps, truth, 0.3, (9, 0.1)).all()
 
 
 def test_shared_peaks_point_if_half_of_them_do():
@@ -72,7 +71,9 @@ def test_shared_peaks_point_if_half_of_them_do():
     maps[0, 0, :3], truth[0, 0, 0] = 1, True
     assert not points_inside(maps, truth).any()
     assert points_inside(maps, truth, 1).all()  # two of three
-    truth[0, 0, 1] = True
+    maps[0, 3, 1:] = 1
+    assert not points_inside(maps, truth, 1).any()  # two of six
+    maps[0, 3], truth[0, 0, 1] = 0, True
     assert points_inside(maps, truth).all()
 
 
@@ -155,12 +156,12 @@ def test_a_mask_on_a_bleed_too_small_to_count_is_not_false():
     assert compare_lesions(truth, test, smallest=5) == LesionAgreement(0, 1, 0, 1)
 
 
-def test_a_tenth_of_thirty_voxels_is_three():
-    truth, test = np.zeros((2, 3, 10, 1), bool)
+def test_seven_of_a_hundred_voxels_are_seven_percent():
+    truth, test = np.zeros((2, 1, 10, 10), bool)
     truth[...] = True
-    test[:, 0] = True
-    assert compare_lesions(truth, test, covered=0.1).found == 1
-    assert compare_lesions(truth, test, covered=0.11).found == 0
+    test[0, 0, :7] = True
+    assert compare_lesions(truth, test, covered=0.07).found == 1, "though 0.07 * 100 is 7.000000000000001"
+    assert compare_lesions(truth, test, covered=0.071).found == 0
 
 
 @given(masks_3d, masks_3d, st.sampled_from([0.0, 0.25, 0.5, 1.0]))
