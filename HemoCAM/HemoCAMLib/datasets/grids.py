@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import zlib
 from pathlib import Path
 
@@ -14,10 +13,10 @@ from ..errors import InputError
 from ..volumes.axial import to_axial
 from ..volumes.files import file_format
 from ..volumes.nifti import read_header
+from ..volumes.text_header import check_text_header
 from ..volumes.volume import LPS_RAS, Volume
 
 _MAX_BYTES = 4 * 2**30
-_LONGEST_HEADER = 2**20
 _SAME = 0.1  # of the smallest spacing: programs round affines, and nothing is that little beside
 
 
@@ -52,7 +51,7 @@ def read_grid(path: Path, name: str) -> tuple[Volume, bool]:
             else f"{name} is neither NIfTI, NRRD nor MetaImage, or is damaged at its beginning."
         )
     if kind != "NIfTI":
-        _check_text(path, kind, name)
+        check_text_header(path, kind, name, alone=True)
     try:
         size, matrix, stated, needed = _nifti(path) if kind == "NIfTI" else _itk(path, kind)
     except (RuntimeError, EOFError, OSError, zlib.error):
@@ -130,26 +129,6 @@ def _nifti(path: Path) -> tuple[tuple[int, ...], np.ndarray, bool, int]:
     stated = header.sform is not None or header.qform is not None
     needed = header.offset + math.prod(header.size) * header.dtype.itemsize
     return header.size, header.ijk_to_ras, stated, needed
-
-
-def _check_text(path: Path, kind: str, name: str) -> None:
-    """Refuse a header that ITK must not see: without end, where its NRRD reader crashes, or that names a file.
-
-    What a header names may lie anywhere on the machine.
-    """
-    with path.open("rb") as stream:
-        head = stream.read(_LONGEST_HEADER)
-    if kind == "NRRD":
-        text, found, _ = head.replace(b"\r\n", b"\n").partition(b"\n\n")
-        elsewhere = re.search(rb"^data ?file:", text, re.MULTILINE | re.IGNORECASE)
-    else:
-        found = re.search(rb"^ElementDataFile\s*=\s*([^\r\n]*)\r?\n", head, re.MULTILINE)
-        text = head[: found.end()] if found else b""
-        elsewhere = found and found[1].strip().upper() != b"LOCAL"
-    if not found or any(byte < 32 and byte not in b"\t\r\n" for byte in text):
-        raise InputError(f"{name} has a header that cannot be read; copy it again.")
-    if elsewhere:
-        raise InputError(f"{name} keeps its voxels in another file; save it as a single one.")
 
 
 def _itk(path: Path, kind: str) -> tuple[tuple[int, ...], np.ndarray, bool, int]:

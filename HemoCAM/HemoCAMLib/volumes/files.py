@@ -11,6 +11,7 @@ import SimpleITK as sitk
 
 from ..errors import InputError, OutputError
 from .nifti import is_nifti, open_nifti, read_header, read_voxels
+from .text_header import check_text_header
 from .volume import LPS_RAS, Volume
 
 _ITK = {"NRRD": "NrrdImageIO", "MetaImage": "MetaImageIO"}
@@ -144,6 +145,7 @@ def _read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
 
 
 def _read_itk(path: Path, kind: str) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    check_text_header(path, kind, path.name)
     reader = sitk.ImageFileReader()
     reader.SetImageIO(_ITK[kind])
     reader.SetFileName(str(path))

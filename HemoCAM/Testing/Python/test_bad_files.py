@@ -140,6 +140,28 @@ def nan_spacing_metaimage(folder):
     )
 
 
+def nrrd_without_end(folder):
+    """ITK's reader crashes at it."""
+    path = saved(small_head(), folder)
+    path.write_bytes(path.read_bytes().partition(b"\n\n")[0])
+    return path
+
+
+def nrrd_of_another_folder(folder):
+    header = saved(small_head(), folder, "a.nhdr")
+    return edited(header, "data file: ", "data file: ../secret/")
+
+
+def metaimage_of_another_folder(folder):
+    return edited(
+        saved(small_head(), folder, "a.mhd"), "ElementDataFile = a.raw", "ElementDataFile = /etc/a.raw"
+    )
+
+
+def metaimage_of_a_list(folder):
+    return edited(saved(small_head(), folder, "a.mhd"), "ElementDataFile = a.raw", "ElementDataFile = LIST")
+
+
 def giant_spacing(folder):
     return edited(saved(small_head(), folder), "(0,0,9)", "(0,0,9000)")
 
@@ -173,6 +195,10 @@ BAD: list[tuple[Callable[[Path], Path], str]] = [
     (zero_spacing_metaimage, "impossible voxel spacing"),
     (nan_spacing_metaimage, "no number|impossible voxel spacing"),
     (giant_spacing, "impossible voxel spacing"),
+    (nrrd_without_end, "header that cannot be read"),
+    (nrrd_of_another_folder, "another folder"),
+    (metaimage_of_another_folder, "another folder"),
+    (metaimage_of_a_list, "several files"),
 ]
 
 
