@@ -51,7 +51,10 @@ def hirescam(activations: Tensor, gradients: Tensor) -> Tensor:
 
 
 def layercam(activations: Tensor, gradients: Tensor) -> Tensor:
-    """Sum over channels of max(G, 0) * A. Jiang et al., IEEE TIP 2021."""
+    """Sum over channels of max(G, 0) * A. Jiang et al., IEEE TIP 2021.
+
+    Made for activations that are not negative: where A < 0 and G > 0, evidence counts against the target.
+    """
     return (gradients.clamp_min(0) * activations).sum(1)
 
 

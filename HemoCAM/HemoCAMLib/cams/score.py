@@ -18,7 +18,9 @@ def score_weights(
     """Softmax over the channels of the masked inputs' scores, (n, C), as in pytorch-grad-cam.
 
     Each channel is resized to the input (bilinear, corners aligned) and stretched to 0..1; the input times that
-    mask goes through the network. There is no exact shortcut: one forward a channel.
+    mask goes through the network. There is no exact shortcut: one forward a channel. The softmax of scores that
+    differ by a few logits over a hundred channels and more is nearly uniform, so the map is close to the mean of the
+    activations, whatever the target.
 
     Parameters
     ----------

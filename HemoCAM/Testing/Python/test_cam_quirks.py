@@ -212,3 +212,49 @@ def test_all_its_ablations_share_one_layer_that_keeps_the_last_activations():
     assert first.ablation_layer is second.ablation_layer
     for cam in (first, second):
         cam.activations_and_grads.release()
+
+
+def test_the_formulas_do_not_couple_the_slices_of_a_batch():
+    """In the library a slice's GradCAM++ changes with its batch: rounding in the network, blown up by the formula."""
+    net, batch = network(), inputs(8)
+    assert np.abs(theirs(net, batch, "gradcam++")[:1] - theirs(net, batch[:1], "gradcam++")).max() > 0
+    random = torch.Generator().manual_seed(0)
+    a, g = (torch.randn(8, 12, 6, 6, generator=random) for _ in range(2))
+    for method, formula in FORMULAS.items():
+        alone = torch.cat([formula(a[n : n + 1], g[n : n + 1]) for n in range(8)])
+        assert torch.allclose(formula(a, g), alone, rtol=1e-4, atol=1e-5), method
+
+
+def test_at_the_last_stage_three_methods_are_one():
+    """Before an average and a linear layer G is constant over a channel: GradCAM, XGradCAM and HiResCAM agree."""
+    net, batch = network(), inputs()
+    maps = Engine(net).explain(batch, ANY, ["gradcam", "xgradcam", "hirescam"], [6]).raw
+    assert np.allclose(maps["gradcam", 6], maps["hirescam", 6], atol=1e-6)
+    assert alike(maps["xgradcam", 6], maps["hirescam", 6]) > 0.9999
+
+
+def test_layercam_counts_negative_activations_against_the_target_and_says_so():
+    a, g = torch.tensor([[[[-1.0]]]]), torch.tensor([[[[2.0]]]])
+    theirs_too = library_formula("layercam")(a.numpy(), g.numpy()).item()
+    assert FORMULAS["layercam"](a, g).item() == theirs_too == -2
+    assert "not negative" in FORMULAS["layercam"].__doc__
+
+
+def test_scorecam_is_nearly_the_mean_of_the_activations_and_says_so():
+    from HemoCAMLib.cams.capture import capture
+    from HemoCAMLib.cams.score import score_weights
+    from HemoCAMLib.cams.stages import Chain
+
+    net, batch = network(), inputs(1)
+    maps = ours(net, batch, "scorecam")
+    assert np.allclose(maps, theirs(net, batch, "scorecam"), rtol=1e-3, atol=1e-5)
+    mean = capture(Chain.of(net), batch, ANY, [STAGE], gradients=False).activations[STAGE].mean(1).numpy()
+    assert alike(maps, mean) > 0.9
+    assert "nearly uniform" in score_weights.__doc__
+
+
+def test_its_two_stretches_leave_the_peak_below_one():
+    raw = ours(network(), inputs(), "hirescam")
+    peaks = library_maps(raw, (96, 96)).max((1, 2))
+    assert (peaks < 1).all() and (peaks > 0.999).all()
+    assert scale_maps(raw, "volume", np.ones(3, bool)).maps.max() == 1
