@@ -3,13 +3,12 @@
     CT -> canonical axial order -> slabs -> the network's grid -> window channels -> classifier -> raw maps
        -> scale and gate -> back onto the CT's grid -> mask
 
-Every door (command, Slicer module, benchmark) calls :func:`analyse`; none computes anything of its own.
+Every door (command, Slicer module) calls :func:`analyse`, a benchmark what it is made of (:mod:`.explained`);
+none computes anything of its own.
 """
 
 from __future__ import annotations
 
-import time
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,21 +16,21 @@ import numpy as np
 from .cams.backends import check_backend, make_engine
 from .cams.engine import CamEngine
 from .cams.methods import check_method
-from .cams.scaling import Scaled, scale_maps
+from .cams.scaling import Scaled
 from .cams.stages import stage_module
-from .cams.target import Target
 from .errors import OptionError
+from .explained import BATCH, SHADES, Clock, explain_volume, network_slabs
 from .models.bundle import Bundle
 from .models.manifest import Manifest
-from .models.preprocess import network_input, probabilities
 from .progress import Progress, silent
 from .volumes.axial import AxialOrder, slice_positions, to_axial
-from .volumes.headgrid import Cells, HeadGrid
+from .volumes.headgrid import HeadGrid
 from .volumes.slabs import Slabs
 from .volumes.volume import Volume
 
-SHADES = 1024  # the shown map is rounded to 1/1024: its files shrink fourfold, and the raw map is kept anyway
-BATCH = 4  # slabs a step: on two cores a step stays well under a second, so a cancel is prompt
+__all__ = [
+    "BATCH", "SHADES", "Analysis", "Clock", "Options", "analyse", "explain_volume", "network_slabs", "pick_device",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -143,22 +142,6 @@ class Analysis:
         return np.array([self.order.original_slice(s, self.ct.shape) for s in range(count)])
 
 
-class Clock:
-    """Seconds a phase, by name."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def phase(self, name: str):  # noqa: ANN201  (a context manager)
-        """Add the time spent inside to phase ``name``."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
-
-
 def pick_device(name: str) -> str:
     """Turn ``auto``, ``cpu`` or ``cuda`` into a torch device; :class:`OptionError` if it is not there."""
     import torch
@@ -170,15 +153,6 @@ def pick_device(name: str) -> str:
     if name == "cuda" and not torch.cuda.is_available():
         raise OptionError("No CUDA device can be used here; run with --device cpu.")
     return name
-
-
-def network_slabs(ct: Volume, manifest: Manifest) -> tuple[Volume, AxialOrder, Slabs, HeadGrid, np.ndarray]:
-    """Bring a CT to the network's grid: axial view, its order, slabs, grid, and HU (n_slabs, size, size)."""
-    axial, order = to_axial(ct)
-    slabs = Slabs.of(axial, manifest.slab_mm)
-    mean_hu = slabs.average(axial)
-    grid = HeadGrid.of(axial, mean_hu, manifest.size, manifest.field_of_view_mm)
-    return axial, order, slabs, grid, grid.sample(mean_hu)
 
 
 def analyse(
@@ -208,8 +182,6 @@ def analyse(
     OptionError, ModelError
         If an option or the bundle makes no sense.
     """
-    import torch
-
     manifest = bundle.manifest
     options = (options or Options()).resolved(manifest)
     clock = Clock()
@@ -218,27 +190,18 @@ def analyse(
         network = bundle.network().to(device)
         stage_module(network, options.stage)  # a wrong stage is known before any work
         engine = engine or make_engine(network, options.engine)
-    with clock.phase("slabs"):
-        axial, order, slabs, grid, hu = network_slabs(ct, manifest)
-        batches = torch.from_numpy(network_input(hu, manifest)).split(BATCH)
-    index, chosen = manifest.class_index(options.target), (options.method, options.stage)
-    with clock.phase("explain"):
-        found = []
-        for done, batch in enumerate(batches):
-
-            def report(_: str, part: int, parts: int, done: int = done) -> None:
-                progress("Classifying and explaining slices", done * BATCH, len(slabs))
-
-            report("", 0, 0)
-            found.append(engine.explain(batch.to(device), Target(index), chosen[:1], chosen[1:], report))
-        logits = np.concatenate([f.logits for f in found])
-        raw = np.concatenate([f.raw[chosen] for f in found])
-    probability = probabilities(logits, manifest)
-    gate = probability[:, index] >= options.gate
+    found = explain_volume(
+        ct, manifest, engine, (options.method,), (options.stage,), options.target, options.gate, device,
+        progress, clock,
+    )  # fmt: skip
+    order, slabs, grid = found.sampled.order, found.sampled.slabs, found.sampled.grid
+    raw = found.raw[options.method, options.stage]
     with clock.phase("paint"):
-        scaled = scale_maps(raw, options.scale, gate)
-        cells = engine.cells(options.stage, manifest.size)
-        heatmap, mask = _paint(scaled.maps, cells, axial, order, slabs, grid, options.threshold, progress)
+        scaled = found.scaled(options.method, options.stage, options.scale)
+        heatmap, mask = np.zeros(ct.shape, np.float32), np.zeros(ct.shape, np.uint8)
+        canonical = order.view(heatmap), order.view(mask)
+        found.paint(scaled.maps, options.stage, canonical[0], progress, canonical[1], options.threshold)
+    cells = found.cells[options.stage]
     return Analysis(
         ct=ct,
         order=order,
@@ -246,37 +209,13 @@ def analyse(
         classes=manifest.classes,
         slabs=slabs,
         grid=grid,
-        logits=logits,
-        probabilities=probability,
-        gate=gate,
+        logits=found.logits,
+        probabilities=found.probabilities,
+        gate=found.gate,
         raw=raw,
-        raw_volume=grid.cells_volume(raw, axial, slabs.edges, "Raw map", cells),
+        raw_volume=grid.cells_volume(raw, found.sampled.axial, slabs.edges, "Raw map", cells),
         scaled=scaled,
         heatmap=ct.like(heatmap, "Heat map"),
         mask=ct.like(mask, "Mask"),
         timings=clock.seconds,
     )
-
-
-def _paint(
-    maps: np.ndarray,
-    cells: Cells,
-    axial: Volume,
-    order: AxialOrder,
-    slabs: Slabs,
-    grid: HeadGrid,
-    threshold: float,
-    progress: Progress,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lay maps (n_slabs, h, w) over the CT: heat map float32 and mask uint8, both in the CT's (K, J, I)."""
-    original_shape = order.restore(axial.array).shape
-    heatmap = np.zeros(original_shape, np.float32)
-    mask = np.zeros(original_shape, np.uint8)
-    canonical_heatmap, canonical_mask = order.view(heatmap), order.view(mask)
-    for slab, (start, stop) in enumerate(zip(slabs.edges[:-1], slabs.edges[1:], strict=True)):
-        if maps[slab].any():  # untouched pages of zeros cost no memory
-            progress("Painting maps", slab, len(slabs))
-            painted = np.round(grid.paint(maps[slab : slab + 1], cells)[0] * SHADES) / SHADES
-            canonical_heatmap[start:stop] = painted
-            canonical_mask[start:stop] = painted >= threshold
-    return heatmap, mask

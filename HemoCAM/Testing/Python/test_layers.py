@@ -10,7 +10,7 @@ from conftest import ROOT
 LIBRARY = ROOT / "HemoCAM" / "HemoCAMLib"
 NUMBERS = (
     "volumes", "models", "cams", "comparison", "metrics", "refinement", "faithfulness", "phantoms", "training",
-    "datasets", "evaluation", "sweep", "pipeline.py", "slices.py",
+    "datasets", "evaluation", "sweep", "benchmark", "explained.py", "pipeline.py", "slices.py",
 )  # fmt: skip
 FLOOR = {
     **dict.fromkeys(NUMBERS, 1),

@@ -1,0 +1,1 @@
+"""The paper's benchmark over a data set: maps, thresholds, measures, tables."""
