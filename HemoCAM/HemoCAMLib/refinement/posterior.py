@@ -20,7 +20,7 @@ from .prior import DISTANCE_CENTRES_MM, DISTANCE_KNOTS_MM, Prior, fit_prior
 from .statistics import Statistics
 
 # Steps of the tables that stand for the closed form where a volume is refined.
-_HU_STEP, _DISTANCE_STEP_MM, _MAP_STEP = 0.25, 0.1, 1 / 1024
+_HU_STEP, _DISTANCE_STEP_MM, _MAP_STEP = 0.125, 0.1, 1 / 1024
 
 # Beyond this distance tissue without blood is no partial volume: its histogram is the background's.
 _FAR_MM = 10.0
@@ -69,7 +69,7 @@ class Posterior:
         return evidence, self.prior.map_part(maps).astype(np.float32)
 
     def quick(self, hu: np.ndarray, maps: np.ndarray, distance_mm: np.ndarray) -> np.ndarray:
-        """:meth:`probability`, float32, of values rounded to 0.25 HU, 0.1 mm and 1/1024: a table look-up a voxel."""
+        """:meth:`probability`, float32, of values rounded to 1/8 HU, 0.1 mm and 1/1024: a table look-up a voxel."""
         from scipy.special import expit
 
         evidence, of_map = self._tables
@@ -126,5 +126,8 @@ def _split_bone(rest: np.ndarray, background: Mixture, values: float) -> tuple[M
         bone /= bone.sum()
         raw = np.divide(owned.sum(axis=1), mass, out=np.zeros_like(mass), where=mass > 0)
         share = isotonic_regression(raw, weights=mass + 1e-9, increasing=False).x
+    # shares of background could be called bone at every distance alike, with the same sum: call none of it so
+    common = float((bone / known)[known > 0.1 * known.max()].min())
+    bone, share = np.maximum(bone - common * known, 1e-12), share * (1 - common)
     at_knots = np.clip(np.interp(_SHARE_KNOTS, DISTANCE_CENTRES_MM, share), 0, 1)
     return fit_mixture(bone, values), tuple(at_knots.tolist())

@@ -27,6 +27,7 @@ _PITCH_MM = 2.5
 _SKULL_HU = 130.0
 _REACH_MM = 130.0
 _SEEN = 12
+_IN_SLICE = np.ones((1, 3, 3), bool)
 _DIRECTIONS = ((0, 1), (1, 2), (1, 1), (2, 1), (1, 0), (2, -1), (1, -1), (1, -2))  # and their opposites
 _INSIDE = 0.1  # of the coarse cells around, by linear interpolation: reaches the inner table itself
 
@@ -122,19 +123,21 @@ def _inside(hu: np.ndarray, spacing: tuple[float, float]) -> np.ndarray:
         [weights[0][0] @ np.maximum(p, AIR_HU).astype(np.float32) @ weights[1][0].T for p in hu]
     )
     bone = np.round(coarse, 2) >= _SKULL_HU  # rounded: the same whichever way the sums ran
-    wide = ndimage.binary_dilation(bone, np.ones((1, 3, 3), bool))
+    wide = ndimage.binary_dilation(bone, _IN_SLICE)
     seen = np.zeros(bone.shape, np.uint8)
     for rows, columns in _DIRECTIONS:
         steps = max(1, round(_REACH_MM / (_PITCH_MM * float(np.hypot(rows, columns)))))
         seen += _met(wide, rows, columns, steps)
         seen += _met(wide, -rows, -columns, steps)
-    enclosed = ((seen >= _SEEN) & ~bone).astype(np.float32)
-    return np.stack([weights[0][1] @ p @ weights[1][1].T >= _INSIDE for p in enclosed])
+    # what touches the skull sees it everywhere, the scalp too: grow from the middle, and never across bone
+    middle = (seen >= _SEEN) & ~wide
+    enclosed = ndimage.binary_dilation(middle, _IN_SLICE, iterations=2, mask=~bone).astype(np.float32)
+    return np.stack([np.round(weights[0][1] @ p @ weights[1][1].T, 4) >= _INSIDE for p in enclosed])
 
 
 def _resampling(count: int, spacing: float) -> tuple[np.ndarray, np.ndarray]:
     """Weights of ``count`` samples in the coarse cells (cells, count), and of cells in the samples (count, cells)."""
-    cells = max(1, int(np.ceil(count * spacing / _PITCH_MM)))
+    cells = max(1, int(np.ceil(round(count * spacing / _PITCH_MM, 6))))
     fine = (np.arange(count) - (count - 1) / 2) * spacing
     coarse = (np.arange(cells) - (cells - 1) / 2) * _PITCH_MM
     apart = np.abs(coarse[:, None] - fine)
