@@ -10,7 +10,7 @@ from .. import __version__
 from ..cams.backends import BACKENDS
 from ..cams.methods import METHODS
 from ..errors import Cancelled, HemoCAMError
-from . import ablate, bench_cam, check, classify, measure, phantom, score, supervise, train
+from . import ablate, bench_cam, benchmark, check, classify, measure, phantom, score, supervise, train
 
 _DESCRIPTION = (
     "Where did a hemorrhage classifier look in a head CT, and was it right? "
@@ -73,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
     _common(ablate.add_to(commands))
     _common(bench_cam.add_to(commands))
     _common(check.add_to(commands))
+    _common(benchmark.add_to(commands))
 
     _common(train.add_to(commands))
     return root
