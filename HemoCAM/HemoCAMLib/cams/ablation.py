@@ -58,27 +58,40 @@ def zero_drops(chain: Chain, captured: Capture, stage: int, chunk: int, report: 
     return drops
 
 
-def library_weights(chain: Chain, captured: Capture, stage: int, report: Progress) -> Tensor:
-    """pytorch-grad-cam's weights, (n, C): relative drops with the value that it ablates with."""
+def library_weights(chain: Chain, captured: Capture, stage: int, chunk: int, report: Progress) -> Tensor:
+    """pytorch-grad-cam's weights, (n, C): relative drops with the value that it ablates with.
+
+    Parameters as in :func:`zero_drops`; the chunks change nothing.
+    """
     import torch
 
-    activations = captured.activations[stage]
+    activations = captured.activations[stage].contiguous(memory_format=torch.channels_last)
     count, channels = activations.shape[:2]
     weights = activations.new_empty(count, channels)
-    full = captured.scores
     with torch.inference_mode():
         for n, target in enumerate(captured.targets):
-            smallest = activations[n].min()
-            for start in range(0, channels, LIBRARY_BATCH):
+            full = _score(chain, activations[n : n + 1], stage, target)
+            values = _library_values(activations[n].min(), channels)
+            for start in range(0, channels, chunk):
                 report("AblationCAM as in the library", n * channels + start, count * channels)
-                stop = min(channels, start + LIBRARY_BATCH)
-                ablated = activations[n : n + 1].repeat(stop - start, 1, 1, 1)
-                value = smallest
-                for row, channel in enumerate(range(start, stop)):
-                    value = value - _LIBRARY_STEP if value != 0 else torch.zeros_like(value)
-                    ablated[row, channel] = value
-                weights[n, start:stop] = (full[n] - _score(chain, ablated, stage, target)) / full[n]
+                at = torch.arange(start, min(channels, start + chunk), device=activations.device)
+                ablated = activations[n : n + 1].repeat(len(at), 1, 1, 1)
+                ablated[torch.arange(len(at), device=at.device), at] = values[at, None, None]
+                weights[n, at] = (full - _score(chain, ablated, stage, target)) / full
     return weights
+
+
+def _library_values(smallest: Tensor, channels: int) -> Tensor:
+    """What the library sets each channel to, (C,): lower and lower within each of its batches, unless 0."""
+    import torch
+
+    if smallest == 0:
+        return torch.zeros(channels, device=smallest.device)
+    values, value = [], smallest
+    for channel in range(channels):
+        value = (smallest if channel % LIBRARY_BATCH == 0 else value) - _LIBRARY_STEP
+        values.append(value)
+    return torch.stack(values)
 
 
 def _score(chain: Chain, x: Tensor, stage: int, target: Target) -> Tensor:

@@ -10,6 +10,7 @@ with them afterwards (scales, gate, mask) is not its business; see :mod:`.scalin
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +21,7 @@ import numpy as np
 from ..errors import HemoCAMError, OptionError
 from ..progress import Progress, silent
 from ..volumes.headgrid import Cells
-from .ablation import LIBRARY_BATCH, ClosedForm, library_weights, zero_drops
+from .ablation import ClosedForm, library_weights, zero_drops
 from .capture import Capture, capture
 from .copies import folded_copy, frozen_copy, sample_input
 from .formulas import FORMULAS, library_formula
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+_MASKS = 4  # pictures of one channel
 _WITHOUT_GRADIENT = {"eigencam", "ablationcam", "ablationcam-library", "scorecam"}
 
 
@@ -52,6 +54,25 @@ class Explanation:
 
     logits: np.ndarray
     raw: dict[tuple[str, int], np.ndarray]
+
+
+def check_request(chain: Chain, batch: Tensor, methods: Sequence[str], stages: Sequence[int]) -> None:
+    """Raise one clear sentence if methods, stages or the input's shape or values make no sense."""
+    import torch
+
+    for method in methods:
+        check_method(method)
+    for stage in stages:
+        chain.check_stage(stage)
+    if not methods or not stages:
+        raise OptionError("There is nothing to compute; name at least one method and one stage.")
+    if batch.ndim != 4 or 0 in batch.shape:
+        raise OptionError(
+            f"The input has the shape {tuple(batch.shape)}; it must be (slices, channels, height, width), "
+            f"none of them 0."
+        )
+    if not torch.isfinite(batch).all():
+        raise HemoCAMError("The network's input holds values that are not finite; mend the volume first.")
 
 
 class CamEngine(Protocol):
@@ -84,8 +105,9 @@ class Engine:
     memory:
         Bound in bytes on what a pass takes beyond the weights and the batch itself; chunks are made to fit.
     formulas:
-        ``torch``: on the device. ``library``: pytorch-grad-cam's own numpy code for the seven methods of
-        activations and gradients, bit-identical to it at the same batch and memory layout.
+        ``torch``: on the device, from a network with folded batch norms, channels last. ``library``:
+        pytorch-grad-cam's own numpy code for the seven methods of activations and gradients, from the network as
+        it is: bit-identical to the library at the same batch and memory layout.
     half:
         Run ScoreCAM's forwards in bfloat16: nearly twice as fast on CPUs that have it, its final maps within
         about 1e-2 of the exact ones, 2e-3 on average (``hemocam bench-cam`` measures both).
@@ -117,6 +139,16 @@ class Engine:
     @cached_property
     def _folded(self) -> torch.nn.Module:
         return folded_copy(self._network)
+
+    @cached_property
+    def _fast(self) -> Chain:
+        return Chain.of(self._folded)
+
+    @cached_property
+    def _fast_half(self) -> Chain:
+        import torch
+
+        return Chain.of(copy.deepcopy(self._folded).to(torch.bfloat16))
 
     @cached_property
     def _closed(self) -> ClosedForm:
@@ -161,21 +193,7 @@ class Engine:
         HemoCAMError
             If the input or a map is not finite.
         """
-        import torch
-
-        with torch.inference_mode(False):  # the caller may have switched gradients off
-            batch = batch.clone() if batch.is_inference() else batch
-            return self._explain_in_parts(batch, targets, methods, stages, progress)
-
-    def _explain_in_parts(
-        self,
-        batch: Tensor,
-        targets: Targets,
-        methods: Sequence[str],
-        stages: Sequence[int],
-        progress: Progress,
-    ) -> Explanation:
-        self._check(batch, methods, stages)
+        check_request(self._chain, batch, methods, stages)
         if not isinstance(targets, Target):
             check_count(targets, len(batch))
         gradients = not set(methods) <= _WITHOUT_GRADIENT
@@ -183,58 +201,57 @@ class Engine:
         parts = []
         for start in range(0, len(batch), size):
             progress("Computing maps", start, len(batch))
-            part = batch[start : start + size].to(self.device)
             chosen = targets if isinstance(targets, Target) else targets[start : start + size]
-            parts.append(self._explain(part, chosen, methods, stages, gradients, progress))
-        keys = parts[0].raw
+            captured = self.capture(batch[start : start + size], chosen, stages, gradients)
+            raw = self.maps(captured, methods, stages, progress)
+            parts.append(Explanation(captured.logits.cpu().numpy(), raw))
         return Explanation(
             np.concatenate([p.logits for p in parts]),
-            {key: np.concatenate([p.raw[key] for p in parts]) for key in keys},
+            {key: np.concatenate([p.raw[key] for p in parts]) for key in parts[0].raw},
         )
 
-    def _check(self, batch: Tensor, methods: Sequence[str], stages: Sequence[int]) -> None:
+    def capture(
+        self, batch: Tensor, targets: Targets, stages: Sequence[int], gradients: bool = True
+    ) -> Capture:
+        """Do the shared work alone, for all of ``batch`` at once; it serves many calls of :meth:`maps`.
+
+        Parameters and errors as in :meth:`explain`; the memory bound is the caller's to mind.
+        """
         import torch
 
-        for method in methods:
-            check_method(method)
-        for stage in stages:
-            self._chain.check_stage(stage)
-        if not methods or not stages:
-            raise OptionError("There is nothing to compute; name at least one method and one stage.")
-        if batch.ndim != 4 or 0 in batch.shape:
-            raise OptionError(
-                f"The input has the shape {tuple(batch.shape)}; it must be (slices, channels, height, width), "
-                f"none of them 0."
-            )
-        if not torch.isfinite(batch).all():
-            raise HemoCAMError("The network's input holds values that are not finite; mend the volume first.")
+        with torch.inference_mode(False):  # the caller may have switched gradients off
+            batch = (batch.clone() if batch.is_inference() else batch).to(self.device)
+            if self.formulas == "library":
+                return capture(self._chain, batch, targets, stages, gradients)
+            batch = batch.contiguous(memory_format=torch.channels_last)
+            return capture(self._fast, batch, targets, stages, gradients)
 
-    def _capture_size(self, batch: Tensor, stages: Sequence[int], gradients: bool) -> int:
-        """Slices at once in the shared pass."""
-        sample = self._meter.shared(tuple(batch.shape[1:]), stages, gradients)
-        return chunk_size(self.memory, sample, self.device, "Explaining one slice")
-
-    def _explain(
+    def maps(
         self,
-        batch: Tensor,
-        targets: Targets,
+        captured: Capture,
         methods: Sequence[str],
         stages: Sequence[int],
-        gradients: bool,
-        progress: Progress,
-    ) -> Explanation:
-        captured = capture(self._chain, batch, targets, stages, gradients)
+        progress: Progress = silent,
+    ) -> dict[tuple[str, int], np.ndarray]:
+        """Raw maps, (n, h, w), of what :meth:`capture` kept, by method and stage; errors as in :meth:`explain`."""
         raw = {}
         for stage in stages:
             for method in methods:
-                maps = self._raw(captured, method, stage, progress)
+                maps = self._raw(captured, check_method(method), stage, progress)
                 if not np.isfinite(maps).all():
                     raise HemoCAMError(
                         f"{METHODS[method]} gave values that are not finite at stage {stage}; "
                         f"try another method or stage."
                     )
                 raw[method, stage] = maps
-        return Explanation(captured.logits.cpu().numpy(), raw)
+        return raw
+
+    def _capture_size(self, batch: Tensor, stages: Sequence[int], gradients: bool) -> int:
+        """Slices at once in the shared pass."""
+        shape = tuple(batch.shape[1:])
+        sample = self._meter.shared(shape, stages, gradients)
+        layer = self._meter.footprint(shape, 0).layer
+        return chunk_size(self.memory, sample, layer, self.device, "Explaining one slice")
 
     def _raw(self, captured: Capture, method: str, stage: int, progress: Progress) -> np.ndarray:
         import torch
@@ -245,26 +262,24 @@ class Engine:
             if self.formulas == "library":
                 return library_formula(method)(activations.cpu().numpy(), gradients.cpu().numpy())
             return FORMULAS[method](activations, gradients).cpu().numpy()
-        weights = self._weights(captured, method, stage, progress)
-        return torch.einsum("nc,nchw->nhw", weights, activations).cpu().numpy()
+        with torch.inference_mode(False):
+            weights = self._weights(captured, method, stage, progress)
+            return torch.einsum("nc,nchw->nhw", weights, activations).cpu().numpy()
 
     def _weights(self, captured: Capture, method: str, stage: int, progress: Progress) -> Tensor:
         shape = tuple(captured.batch.shape[1:])
-        name = f"One channel in {METHODS[method]}"
-        if method == "scorecam":
-            sample = self._meter.footprint(shape, 0).passing
-            chunk = chunk_size(self.memory, sample, self.device, name)
-            chain = Chain.of(self._folded)
-            return score_weights(chain, captured, stage, chunk, self.half, progress)
         if method == "ablationcam" and self._closed.covers(stage):
             return self._closed.zero_drops(captured, stage, progress)
-        sample = self._meter.footprint(shape, stage).passing
-        chunk = chunk_size(self.memory, sample, self.device, name)
+        found = self._meter.footprint(shape, 0 if method == "scorecam" else stage)
+        sample = found.passing + found.output
+        if (
+            method == "scorecam"
+        ):  # the mask, and what is computed on the way to it, and the masked input twice
+            sample += _MASKS * found.output // shape[0] + 2 * found.output
+        chunk = chunk_size(self.memory, sample, found.layer, self.device, f"One channel in {METHODS[method]}")
+        if method == "scorecam":
+            chain = self._fast_half if self.half else self._fast
+            return score_weights(chain, captured, stage, chunk, self.half, progress)
         if method == "ablationcam":
-            return zero_drops(Chain.of(self._folded), captured, stage, chunk, progress)
-        if chunk < LIBRARY_BATCH:
-            raise OptionError(
-                f"The library's AblationCAM depends on batches of {LIBRARY_BATCH} channels, and only {chunk} fit "
-                f"into {self.memory / 2**20:.0f} MiB; raise the bound."
-            )
-        return library_weights(self._chain, captured, stage, progress)
+            return zero_drops(self._fast, captured, stage, chunk, progress)
+        return library_weights(self._chain, captured, stage, chunk, progress)  # unfolded: its values are huge

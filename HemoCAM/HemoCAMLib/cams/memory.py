@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
 DEFAULT_MEMORY = 1 << 30  # bytes
-_LARGEST = {"cpu": 32, "cuda": 512}  # more at once is no faster
+_MOST = {"cpu": 32, "cuda": 512}  # more at once is no faster
+# On a CPU layers should stay in the cache, and far below the size at which malloc asks the system for fresh pages.
+_CPU_LAYER = 12 << 20
 # Activations and gradients, their product, and of the eigenvector methods two copies in float64.
 _FORMULAS = 7
 _WORKSPACE = 3  # a layer's input, its output and a scratch of that size, each as large as the largest
@@ -28,6 +30,8 @@ class Footprint:
 
     Parameters
     ----------
+    layer:
+        The largest input or output of a layer.
     passing:
         At most at any moment, when no gradient is wanted.
     kept:
@@ -36,6 +40,7 @@ class Footprint:
         The stage's output.
     """
 
+    layer: int
     passing: int
     kept: int
     output: int
@@ -75,7 +80,7 @@ class Meter:
         try:
             with torch.no_grad():
                 x = self._chain.advance(torch.empty(1, *shape, device="meta"), 0, stage)
-            largest = output = _bytes(x)
+            largest = output = max(_bytes(x), 1)
             with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
                 self._chain.finish(x.detach().requires_grad_(), stage)
         finally:
@@ -83,7 +88,7 @@ class Meter:
                 hook.remove()
         weights = {id(p) for p in self._network.parameters()}
         kept = sum(_bytes(t) for i, t in saved.items() if i not in weights)
-        return Footprint(_WORKSPACE * largest, kept, output)
+        return Footprint(largest, _WORKSPACE * largest, kept, output)
 
     def shared(self, shape: tuple[int, ...], stages: Sequence[int], gradients: bool) -> int:
         """Bytes that one input of ``shape`` takes in the shared pass and in the formulas."""
@@ -92,8 +97,21 @@ class Meter:
         return self.footprint(shape, 0).passing + kept + _FORMULAS * max(f.output for f in found)
 
 
-def chunk_size(memory: int, sample: int, device: torch.device, what: str) -> int:
-    """How many samples of ``sample`` bytes each fit into ``memory`` bytes, at least 1.
+def chunk_size(memory: int, sample: int, layer: int, device: torch.device, what: str) -> int:
+    """How many samples to run at once, at least 1.
+
+    Parameters
+    ----------
+    memory:
+        Bound in bytes.
+    sample:
+        Bytes that each sample takes.
+    layer:
+        Bytes of a sample's largest layer.
+    device:
+        Where they run.
+    what:
+        What a sample is, for the error.
 
     Raises
     ------
@@ -105,7 +123,10 @@ def chunk_size(memory: int, sample: int, device: torch.device, what: str) -> int
             f"{what} needs {sample / 2**20:.0f} MiB, more than the bound of {memory / 2**20:.0f} MiB; "
             f"raise the bound or take smaller slices."
         )
-    return int(min(memory // max(sample, 1), _LARGEST.get(device.type, _LARGEST["cuda"])))
+    most = _MOST.get(device.type, _MOST["cuda"])
+    if device.type == "cpu":
+        most = min(most, max(1, _CPU_LAYER // layer))
+    return int(min(memory // sample, most))
 
 
 def _bytes(tensor: Tensor) -> int:

@@ -25,7 +25,7 @@ def score_weights(
     Parameters
     ----------
     chain:
-        The network, folded or not.
+        The network, folded or not; in bfloat16 if ``half``.
     captured:
         Its activations at ``stage`` and the input.
     stage:
@@ -33,7 +33,7 @@ def score_weights(
     chunk:
         Channels at once.
     half:
-        Run in bfloat16.
+        Hand the masked inputs over in bfloat16. The masks and the softmax are float32.
     report:
         Called a chunk.
     """
@@ -43,7 +43,8 @@ def score_weights(
     batch, activations = captured.batch, captured.activations[stage]
     count, channels = activations.shape[:2]
     scores = activations.new_empty(count, channels)
-    with torch.inference_mode(), torch.autocast(batch.device.type, torch.bfloat16, enabled=half):
+    kind = torch.bfloat16 if half else batch.dtype
+    with torch.inference_mode():
         for n, target in enumerate(captured.targets):
             for start in range(0, channels, chunk):
                 report("ScoreCAM", n * channels + start, count * channels)
@@ -55,7 +56,7 @@ def score_weights(
                 )[0]
                 low, high = masks.amin((1, 2), keepdim=True), masks.amax((1, 2), keepdim=True)
                 masks = (masks - low) / (high - low + 1e-8)
-                seen = (batch[n : n + 1] * masks[:, None]).contiguous(memory_format=torch.channels_last)
+                seen = (batch[n : n + 1] * masks[:, None]).to(kind, memory_format=torch.channels_last)
                 logits = chain.finish(seen, 0)[:, target.class_index].float()
                 scores[n, start : start + chunk] = target.sign * logits
     return scores.softmax(-1)
