@@ -17,10 +17,10 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import __version__
 from ..datasets.case import Case
 from ..datasets.digest import digest as data_digest
 from ..datasets.finding import DataSet
@@ -30,16 +30,17 @@ from ..evaluation.claims import claim, digest
 from ..evaluation.tables import write_text
 from ..models.bundle import Bundle
 from ..progress import Progress, silent
+from ..refinement.refiner import Refiner
 from ..sweep.attempt import Work
 from ..sweep.merge import merge, table_names
-from ..sweep.runner import PHASE, Outcome, run
+from ..sweep.runner import PHASE, run
 from ..sweep.versions import versions
 from .faithful import FaithfulWork
 from .measures import MeasureWork
 from .plan import Plan
 from .refining import CountWork, TuneWork, best_gated, fitted, tuned
 from .summary import Merged, summarise, write_tables
-from .thresholds import choose_all, curve_table, threshold_table, total_curves
+from .thresholds import AllCurves, choose_all, curve_table, threshold_table, total_curves
 from .work import MappedCase, MapWork
 
 if TYPE_CHECKING:
@@ -126,6 +127,8 @@ def benchmark(
 
 @dataclass
 class _Benchmark:
+    """One run, step by step; ``failed`` grows."""
+
     data: DataSet
     splits: Splits
     plan: Plan
@@ -137,111 +140,118 @@ class _Benchmark:
     progress: Progress
     failed: dict[str, str] = field(default_factory=dict)
 
-    def run(self) -> Finished:
-        plan, folder = self.plan, self.bundle.folder.resolve()
-        tuning = "validation" if self.splits.patients("validation") else "train"
-        needed = [tuning, "test", *(["train"] if plan.refine else [])]
-        self._check_splits(tuning, needed)
-        identity = self._identity()
-        claim(self.output, _NOTE, identity, "benchmark of other data, maps or versions")
-        self.splits.write(self.output / "splits.csv")
-        (self.output / WORK).mkdir(exist_ok=True)
-        cases = {split: self.splits.cases(self.data, split) for split in SPLITS}
-        listed = [case for case in self.data.cases if self.splits.of[case.patient] in needed]
-        maps = self._sweep("Explaining cases", "maps", listed, MapWork(plan, folder), identity)
-        cases = {split: [c for c in own if c.name not in self.failed] for split, own in cases.items()}
-        for split in needed:
-            if not cases[split]:
-                raise InputError(f"No case of the split {split} could be computed; see `hemocam check`.")
-        names = {split: [case.name for case in own] for split, own in cases.items()}
+    @cached_property
+    def tuning(self) -> str:
+        """The split on which thresholds are chosen."""
+        return "validation" if self.splits.patients("validation") else "train"
 
-        curves = {tuning: total_curves(maps, names[tuning], plan, self.progress)}
-        choices = choose_all(curves[tuning], plan)
-        curves["test"] = total_curves(maps, names["test"], plan, self.progress)
-        tables = {
-            "thresholds": threshold_table(choices, curves[tuning], curves["test"], plan, tuning),
-            "curves": curve_table(curves),
+    @cached_property
+    def needed(self) -> list[str]:
+        """The splits whose cases are computed."""
+        return [self.tuning, "test", *(["train"] if self.plan.refine else [])]
+
+    @cached_property
+    def model(self) -> Path:
+        return self.bundle.folder.resolve()
+
+    @cached_property
+    def identity(self) -> dict:
+        """All that the maps depend on, as JSON values; further choices are in the keys of what rests on them."""
+        data = {
+            "layout": self.data.layout,
+            "cases": len(self.data),
+            "patients": len(self.data.patients),
+            "sha256": data_digest(self.data, self.progress),
+        }
+        manifest = digest(self.bundle.manifest.raw)
+        return {
+            "data": data,
+            "model": {"name": self.plan.model, "weights": self.plan.sha256, "manifest": manifest},
+            "maps": self.plan.of_maps(),
+            "threads": self.machine.threads,
+            "versions": versions(),
         }
 
-        def mapped(split: str) -> list[MappedCase]:
-            return [MappedCase(case, maps) for case in cases[split]]
-
+    def run(self) -> Finished:
+        """Do it all."""
+        plan = self.plan
+        self._check_splits()
+        claim(self.output, _NOTE, self.identity, "benchmark of other data, maps or versions")
+        (self.output / WORK).mkdir(exist_ok=True)
+        maps = self._explain()
+        curves = {split: self._curves(maps, split) for split in (self.tuning, "test")}
+        choices = choose_all(curves[self.tuning], plan)
         thresholds = tuple(choice.rule.value for choice in choices.values())
-        refiner = refined = None
-        if plan.refine:
-            refined = best_gated(choices)
-            work = CountWork(plan, folder, refined)
-            counted = self._sweep(
-                "Fitting the refinement", "counts", mapped("train"), work, [identity, refined]
-            )
-            refiner = fitted(counted, names["train"])
-            work = TuneWork(plan, folder, refined, refiner.to_json())
-            key = [identity, refined, refiner.to_json()]
-            swept = self._sweep("Tuning the refinement", "tuning", mapped(tuning), work, key)
-            refiner = tuned(refiner, swept, names[tuning])
-        text = None if refiner is None else refiner.to_json()
-        work = MeasureWork(plan, folder, thresholds, text, refined)
-        key = [identity, thresholds, plan.rules, asdict(plan.settings), refined, text]
-        measured = self._sweep("Measuring maps", "measures", mapped("test"), work, key)
-        sources = {"slices": measured, "volumes": measured, "predictions": maps}
+        refined = best_gated(choices) if plan.refine else None
+        refiner = self._refiner(maps, refined).to_json() if refined else None
+        sources = self._measure(maps, thresholds, refined, refiner)
         if plan.faithfulness:
-            work = FaithfulWork(plan, folder)
-            tested = self._sweep(
-                "Testing faithfulness",
-                "faithfulness",
-                mapped("test"),
-                work,
-                [identity, plan.faithfulness, plan.seed],
-            )
-            sources |= dict.fromkeys(table_names(tested, names["test"]), tested)
-        test = [case for case in cases["test"] if case.name not in self.failed]
-        if not test:
-            raise InputError("No case of the split test could be measured.")
-        for table in ("faithfulness", "randomisation"):  # of an earlier run that asked for them
-            (self.output / f"{table}.parquet").unlink(missing_ok=True)
-        for table, place in sources.items():
-            merge(place, table, self.output / f"{table}.parquet", [c.name for c in test], self.progress)
-        merged = Merged(self.output, tuple(sorted({case.patient for case in test})))
-        tables |= summarise(merged, plan, self.bundle.manifest, self.progress)
-        files = [f"{name}.parquet" for name in sources] + ["splits.csv"]
-        if text is not None:
-            write_text(text + "\n", self.output / "refiner.json")
-            files.append("refiner.json")
-        files += write_tables(tables, self.output)
-        self._write_manifest(identity, tuning, names, refined, files)
+            sources |= self._test_faithfulness(maps)
+        merged = self._merge(sources)
+        tables = {
+            "thresholds": threshold_table(choices, *curves.values(), plan, self.tuning),
+            "curves": curve_table(curves),
+            **summarise(merged, plan, self.bundle.manifest, self.progress),
+        }
+        self._write(tables, [f"{name}.parquet" for name in sources], refined, refiner)
         return Finished(self.output, tables, self.failed)
 
-    def _check_splits(self, tuning: str, needed: list[str]) -> None:
-        if self.plan.refine and tuning == "train":
+    def _check_splits(self) -> None:
+        if self.plan.refine and self.tuning == "train":
             raise InputError(
                 "The refinement is fitted on one split and tuned on another: it needs patients in train and in "
                 "validation."
             )
-        for split in needed:
+        for split in self.needed:
             if not self.splits.patients(split):
                 raise InputError(
                     f"Nobody is in the split {split}; a benchmark needs it, so choose other splits."
                 )
 
-    def _identity(self) -> dict:
-        """All that the maps depend on, as JSON values; further choices are in the keys of what rests on them."""
-        manifest = self.bundle.manifest.raw
-        return {
-            "data": {
-                "layout": self.data.layout,
-                "cases": len(self.data),
-                "patients": len(self.data.patients),
-                "sha256": data_digest(self.data, self.progress),
-            },
-            "model": {
-                "name": self.plan.model,
-                "weights": self.plan.sha256,
-                "manifest": digest(manifest),
-            },
-            "maps": self.plan.of_maps(),
-            "threads": self.machine.threads,
-            "versions": versions(),
-        }
+    def _cases(self, split: str) -> list[Case]:
+        """Cases of a split that have not failed."""
+        cases = [case for case in self.splits.cases(self.data, split) if case.name not in self.failed]
+        if not cases:
+            raise InputError(f"No case of the split {split} could be computed; see `hemocam check`.")
+        return cases
+
+    def _names(self, split: str) -> list[str]:
+        return [case.name for case in self._cases(split)]
+
+    def _mapped(self, maps: Path, split: str) -> list[MappedCase]:
+        return [MappedCase(case, maps) for case in self._cases(split)]
+
+    def _explain(self) -> Path:
+        wanted = [case for case in self.data.cases if self.splits.of[case.patient] in self.needed]
+        work = MapWork(self.plan, self.model)
+        return self._sweep("Explaining cases", "maps", wanted, work, self.identity)
+
+    def _curves(self, maps: Path, split: str) -> AllCurves:
+        return total_curves(maps, self._names(split), self.plan, self.progress)
+
+    def _refiner(self, maps: Path, refined: tuple[str, int]) -> Refiner:
+        plan, model = self.plan, self.model
+        work, key = CountWork(plan, model, refined), [self.identity, refined]
+        counted = self._sweep("Fitting the refinement", "counts", self._mapped(maps, "train"), work, key)
+        refiner = fitted(counted, self._names("train"))
+        work, key = TuneWork(plan, model, refined, refiner.to_json()), [*key, refiner.to_json()]
+        swept = self._sweep("Tuning the refinement", "tuning", self._mapped(maps, self.tuning), work, key)
+        return tuned(refiner, swept, self._names(self.tuning))
+
+    def _measure(
+        self, maps: Path, thresholds: tuple[float, ...], refined: tuple[str, int] | None, refiner: str | None
+    ) -> dict[str, Path]:
+        """Return the folder that holds each table."""
+        work = MeasureWork(self.plan, self.model, thresholds, refiner, refined)
+        key = [self.identity, thresholds, self.plan.rules, asdict(self.plan.settings), refined, refiner]
+        measured = self._sweep("Measuring maps", "measures", self._mapped(maps, "test"), work, key)
+        return {"slices": measured, "volumes": measured, "predictions": maps}
+
+    def _test_faithfulness(self, maps: Path) -> dict[str, Path]:
+        work = FaithfulWork(self.plan, self.model)
+        key = [self.identity, self.plan.faithfulness, self.plan.seed]
+        tested = self._sweep("Testing faithfulness", "faithfulness", self._mapped(maps, "test"), work, key)
+        return dict.fromkeys(table_names(tested, self._names("test")), tested)
 
     def _sweep(
         self, phase: str, name: str, cases: Sequence[Case | MappedCase], work: Work, key: object
@@ -250,48 +260,65 @@ class _Benchmark:
         key = json.loads(json.dumps([name, key]))
         folder = self.output / WORK / f"{name}-{digest(key)[:12]}"
         for other in (self.output / WORK).glob(f"{name}-*"):
-            if other != folder:  # of thresholds that a case which failed then has changed since
+            if other != folder:  # of other choices, or of thresholds without a case that failed then
                 shutil.rmtree(other, ignore_errors=True)
 
         def report(own: str, done: int, total: int) -> None:
             self.progress(phase if own == PHASE else own, done, total)
 
-        done: Outcome = run(
-            cases, work, folder, key, workers=self.machine.workers, dask=self.machine.dask,
-            threads=self.machine.threads, progress=report,
+        machine = self.machine
+        outcome = run(
+            cases, work, folder, key,
+            workers=machine.workers, dask=machine.dask, threads=machine.threads, progress=report,
         )  # fmt: skip
-        self.failed |= done.failed
-        done.check(self.allow_failures)
+        self.failed |= outcome.failed
+        outcome.check(self.allow_failures)
         return folder
 
-    def _write_manifest(
+    def _merge(self, sources: dict[str, Path]) -> Merged:
+        """Write the test split's tables, a file each; those of an earlier run that are gone now are removed."""
+        names = self._names("test")
+        for path in self.output.glob("*.parquet"):
+            if path.stem not in sources:
+                path.unlink()
+        for table, place in sources.items():
+            merge(place, table, self.output / f"{table}.parquet", names, self.progress)
+        return Merged(self.output, tuple(sorted({case.patient for case in self._cases("test")})))
+
+    def _write(
         self,
-        identity: dict,
-        tuning: str,
-        names: dict[str, list[str]],
-        refined: tuple[str, int] | None,
+        tables: dict[str, pa.Table],
         files: list[str],
+        refined: tuple[str, int] | None,
+        refiner: str | None,
     ) -> None:
-        content = {
-            "title": "Benchmark of class activation maps",
-            "command": self.command,
-            "hemocam": __version__,
-            **{key: value for key, value in identity.items() if key != "maps"},
-            "plan": self.plan.to_json(),
-            "splits": {
-                "sha256": digest(dict(sorted(self.splits.of.items()))),
-                "thresholds chosen on": tuning,
-                "patients": {split: len(self.splits.patients(split)) for split in SPLITS},
-                "cases computed": {split: len(own) for split, own in names.items()},
-            },
-            "refined": refined,
-            "failed": self.failed,
-            "files": {name: _sha256(self.output / name) for name in sorted(files)},
-        }
         try:
+            self.splits.write(self.output / "splits.csv")
+            (self.output / "refiner.json").unlink(missing_ok=True)
+            if refiner is not None:
+                write_text(refiner + "\n", self.output / "refiner.json")
+            files = [*files, *write_tables(tables, self.output), "splits.csv"]
+            files += ["refiner.json"] if refiner is not None else []
+            content = {
+                "title": "Benchmark of class activation maps",
+                "command": self.command,
+                **{key: value for key, value in self.identity.items() if key != "maps"},
+                "plan": self.plan.to_json(),
+                "splits": {
+                    "sha256": digest(dict(sorted(self.splits.of.items()))),
+                    "thresholds chosen on": self.tuning,
+                    "patients": {split: len(self.splits.patients(split)) for split in SPLITS},
+                    "cases": {split: len(self._cases(split)) for split in self.needed},
+                },
+                "refined": refined,
+                "failed": self.failed,
+                "files": {name: _sha256(self.output / name) for name in sorted(files)},
+            }
             write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", self.output / MANIFEST)
         except OSError as error:
-            raise OutputError(f"Cannot write to {self.output} ({error.strerror}).") from None
+            raise OutputError(
+                f"Cannot write to {self.output} ({error.strerror}); choose another --output."
+            ) from None
 
 
 def _sha256(path: Path) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..errors import OutputError
 from ..metrics.curves import MEANS, Choice, Curves, choose
 from ..metrics.pixels import PIXEL_METRICS, PixelCounts
 from ..metrics.sweep import Sweep, check_thresholds
@@ -40,9 +41,7 @@ def case_curves(packed: Packed, plan: Plan) -> AllCurves:
     return found
 
 
-def total_curves(
-    maps: Path, names: Sequence[str], plan: Plan, progress: Progress = silent
-) -> AllCurves | None:
+def total_curves(maps: Path, names: Sequence[str], plan: Plan, progress: Progress = silent) -> AllCurves:
     """Add up the curves of cases in their order, one case in memory at a time.
 
     Parameters
@@ -50,25 +49,25 @@ def total_curves(
     maps:
         Folder of the first half's results.
     names:
-        Cases; those without results are left out.
+        Cases, one at least, all of them with results.
     plan:
         What was computed.
     progress:
         Called a case.
 
-    Returns
-    -------
-    dict or None
-        None if no case has results.
+    Raises
+    ------
+    OutputError
+        If a case's results are not there, or damaged.
     """
-    results, total = Results(maps), None
+    results, total = Results(maps), {}
     for done, name in enumerate(names):
         progress("Adding up threshold curves", done, len(names))
         packed = results.get(name)
         if packed is None:
-            continue
+            raise OutputError(f"The maps of {name} are gone; run the same command again.")
         own = case_curves(packed, plan)
-        total = own if total is None else {key: total[key] + own[key] for key in total}
+        total = {key: total[key] + own[key] for key in total} or own
     return total
 
 
@@ -84,7 +83,7 @@ def choose_all(curves: AllCurves, plan: Plan) -> dict[Combination, Choice]:
 
 
 def threshold_table(
-    choices: dict[Combination, Choice], tuning: AllCurves, test: AllCurves | None, plan: Plan, split: str
+    choices: dict[Combination, Choice], tuning: AllCurves, test: AllCurves, plan: Plan, split: str
 ) -> pa.Table:
     """A row a combination: the threshold, the metric there on the split it was chosen on, and on the test split.
 
@@ -95,9 +94,7 @@ def threshold_table(
     for (scale, method, stage), choice in choices.items():
         own = tuning[scale, method, stage]
         place = int(np.argmin(np.abs(own.thresholds - np.float32(choice.rule.value))))
-        curve = (
-            test[scale, method, stage].curve(plan.metric, plan.over) if test else np.full(1 + place, np.nan)
-        )
+        curve = test[scale, method, stage].curve(plan.metric, plan.over)
         best = float(np.nanmax(curve)) if not np.isnan(curve).all() else np.nan
         rows.append(
             {
