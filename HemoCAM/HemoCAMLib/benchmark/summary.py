@@ -91,9 +91,11 @@ def summarise(
     tables["classification"] = classification_table(predictions, manifest, plan)
     for name, key, values in (
         ("faithfulness", "", ("deletion", "insertion", "road")),
-        ("randomisation", "depth", ("spearman", "pearson")),
+        ("randomisation", "depth", ("spearman", "abs_spearman", "pearson")),
     ):
         rows = merged.read(name)
+        if rows is not None and name == "randomisation":  # a random head may turn a map's sign
+            rows = rows.append_column("abs_spearman", [np.abs(numbers(rows, "spearman"))])
         tables[name] = None if rows is None else _means(rows, key, values, plan)
     return {name: table for name, table in tables.items() if table is not None}
 

@@ -121,7 +121,8 @@ class Sums:
                 "kind": texts(table, "kind"),
                 "size": texts(table, "size"),
             },
-            {name: numbers(table, name) for name in table.column_names if name not in _KEYS},
+            # the sum of nothing but nulls is null
+            {n: np.nan_to_num(numbers(table, n)) for n in table.column_names if n not in _KEYS},
         )
 
     def total(self, name: str, rows: np.ndarray | None = None) -> np.ndarray:

@@ -303,6 +303,8 @@ def test_faithfulness_is_tested_against_maps_that_know_nothing(data, tiny_bundle
     assert all(row["cases"] == len(bleeding) for row in rows)
     lost = found.tables["randomisation"].to_pylist()
     assert {row["depth"] for row in lost} >= {"head", "stem"} and all(abs(r["value"]) <= 1 for r in lost)
+    size = {(r["stage"], r["depth"]): r["value"] for r in lost if r["metric"] == "abs_spearman"}
+    assert all(size[r["stage"], r["depth"]] >= abs(r["value"]) for r in lost if r["metric"] == "spearman")
 
 
 def test_a_mapped_case_takes_its_maps_along(done, data, tiny_bundle):
