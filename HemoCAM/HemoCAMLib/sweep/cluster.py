@@ -7,6 +7,7 @@ and that a stop is prompt.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import queue
 import signal
@@ -16,8 +17,9 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
 
 import dask.config
 import psutil
@@ -37,6 +39,7 @@ _TICK_S = 0.25  # between two looks at whether to stop
 _TASK_S = 0.5  # what a task should take: Dask's own part of it is some milliseconds, whatever its length
 _MOST = 64  # cases of a task
 _CONNECT_S = 10.0
+_ANSWER_S = 5.0
 
 
 def on_workers(
@@ -46,6 +49,9 @@ def on_workers(
 
     Parameters and errors as for :func:`~.runner.run`. Closing the iterator stops all.
     """
+    # lost workers are expected here, and what a closing connection logs comes when all is over
+    for handler in logging.getLogger("distributed").handlers:
+        handler.setLevel(logging.CRITICAL)
     with ExitStack() as stack:
         if address is None:
             client = stack.enter_context(_local(min(workers, len(todo)), threads))
@@ -97,11 +103,25 @@ def _kill(cluster: LocalCluster) -> None:
             psutil.Process(nanny.pid).kill()
 
 
+class _Connection(Client):
+    """A client that is closed at once if it cannot connect: Dask closes it when it is collected as garbage, and
+    hangs if that happens while the next one starts.
+    """
+
+    def __init__(self, address: str) -> None:
+        try:
+            super().__init__(address, timeout=_CONNECT_S, set_as_default=False)
+        except BaseException:
+            with suppress(Exception):
+                self.close()
+            raise
+
+
 @contextmanager
 def _remote(address: str) -> Iterator[Client]:
     """A cluster that is there; it stays as it was."""
     try:
-        client = Client(address, timeout=_CONNECT_S, set_as_default=False)
+        client = _Connection(address)
     except (TimeoutError, OSError, ValueError, TypeError, CommClosedError):
         raise OptionError(
             f"No Dask scheduler answers at {address}; start one with `dask scheduler`, or correct --dask."
@@ -186,7 +206,7 @@ class _Sweep:
         finally:
             if not self._local:
                 with suppress(Exception):
-                    self._client.unregister_worker_plugin(self._bench.name)
+                    self._ask(self._client.scheduler.unregister_worker_plugin, name=self._bench.name)
 
     def _round(self, todo: list[Case], suspects: list[Case] | None) -> Iterator[Reply | None]:
         """Compute ``todo``, a few ahead of each worker; one by one if there is no list for suspects any more."""
@@ -205,18 +225,30 @@ class _Sweep:
                 yield None
                 continue
             _, cases = flying.pop(future.key)
-            if future.status == "error" and isinstance(future.exception(), KilledWorker):
+            try:
+                found = yield from self._take(future)
+            except KilledWorker:
                 if suspects is None:
                     yield Reply(cases[0].name, sentence=_DEADLY)
                 else:
                     suspects.extend(cases)
                 continue
-            if future.status not in ("finished", "error"):
-                raise _lost(f"a task is {future.status}")
-            found = future.result()
             for reply in found:
                 self._seconds.append(reply.seconds)
                 yield reply
+
+    def _take(self, future: Future) -> Generator[None, None, list[Reply]]:
+        """Fetch what a task gave; wait, if its worker was lost meanwhile, until another has run it again."""
+        while True:
+            try:
+                return future.result(timeout=4 * _TICK_S)
+            except (Exception, asyncio.CancelledError) as error:
+                if future.status == "error":  # what was raised over there
+                    raise
+                if not isinstance(error, TimeoutError):
+                    raise _lost(f"a task is {future.status}") from error
+            self._watch()
+            yield None
 
     def _size(self, waiting: int) -> int:
         """How many cases to send at a time: several if they are short, one if they are long."""
@@ -228,11 +260,16 @@ class _Sweep:
     def _count(self) -> int:
         """Workers now, at least 1."""
         if time.monotonic() - self._looked > 2:
-            self._workers = len(self._client.scheduler_info()["workers"])
+            with suppress(TimeoutError, OSError):  # of a scheduler that is busy, or gone: see _watch
+                self._workers = len(self._ask(self._client.scheduler.ncores))
             self._looked = time.monotonic()
             if self._workers:
                 self._seen = self._looked
         return max(self._workers, 1)
+
+    def _ask(self, what: Callable[..., Awaitable], **arguments: object) -> Any:
+        """Ask the scheduler, but not for ever."""
+        return self._client.sync(what, **arguments, callback_timeout=_ANSWER_S)
 
     def _watch(self) -> None:
         """Raise if nothing can come any more."""

@@ -1,11 +1,12 @@
 """All tables of a case in one file: written with one stroke, so that a case is done or not done.
 
-The file is Parquet, a row a table: its name, how many rows it has, and the table as an Arrow stream. Pages carry
-checksums, and the file's metadata the case's name.
+The file is Parquet, a row a table: its name, how many rows it has, and the table as an Arrow stream. Its metadata
+hold the case's name and the SHA-256 of all streams (Parquet's own checksums leave the heads of pages out).
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
-_CASE = b"case"
+_CASE, _DIGEST = b"case", b"sha256"
 # all that the bytes of a file depend on beside its rows, so that a new default of the library changes none
 PARQUET = {
     "version": "2.6",
@@ -23,7 +24,6 @@ PARQUET = {
     "compression_level": 3,
     "use_dictionary": True,
     "write_statistics": True,
-    "write_page_checksum": True,
     "store_schema": True,
 }
 # of a case: what is fast, for it is written once and read twice
@@ -62,13 +62,19 @@ def pack(case: str, tables: Mapping[str, pa.Table]) -> bytes:
         rows.append(table.num_rows)
         streams.append(sink.getvalue().to_pybytes())
     fields = [("table", pa.string()), ("rows", pa.int64()), ("stream", pa.large_binary())]
-    whole = pa.table(
-        [names, rows, streams],
-        schema=pa.schema(fields, {_CASE: case.encode("utf-8", "surrogatepass")}),
-    )
+    marks = {_CASE: case.encode("utf-8", "surrogatepass"), _DIGEST: _digest(names, streams)}
+    whole = pa.table([names, rows, streams], schema=pa.schema(fields, marks))
     sink = pa.BufferOutputStream()
     pq.write_table(whole, sink, **_FILE)
     return sink.getvalue().to_pybytes()
+
+
+def _digest(names: list[str], streams: list[bytes]) -> bytes:
+    """SHA-256, hex, of tables and their names."""
+    found = hashlib.sha256("\0".join(names).encode("utf-8", "surrogatepass"))
+    for stream in streams:
+        found.update(stream)
+    return found.hexdigest().encode("ascii")
 
 
 def _plain(table: pa.Table) -> pa.Table:
@@ -102,11 +108,13 @@ class Packed:
         import pyarrow.parquet as pq
 
         try:
-            whole = pq.read_table(
-                pa.BufferReader(content), use_threads=False, page_checksum_verification=True
-            )
-            self.case = whole.schema.metadata[_CASE].decode("utf-8", "surrogatepass")
-            self._streams = dict(zip(whole["table"].to_pylist(), whole["stream"].to_pylist(), strict=True))
+            whole = pq.read_table(pa.BufferReader(content), use_threads=False)
+            marks = whole.schema.metadata
+            self.case = marks[_CASE].decode("utf-8", "surrogatepass")
+            names, streams = whole["table"].to_pylist(), whole["stream"].to_pylist()
+            if _digest(names, streams) != marks[_DIGEST]:
+                raise ValueError("the tables are not those that were written")
+            self._streams = dict(zip(names, streams, strict=True))
         except (pa.ArrowException, OSError, KeyError, TypeError) as error:
             raise ValueError(str(error)) from None
 

@@ -1,7 +1,9 @@
 """Cases and work for the tests of sweeps: importable by worker processes."""
 
+import hashlib
 import os
 import signal
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from HemoCAMLib.errors import InputError
 from HemoCAMLib.sweep.attempt import heed
+from HemoCAMLib.sweep.merge import merge
 
 
 @dataclass(frozen=True)
@@ -73,3 +76,47 @@ class TinyWork:
         self.mark(case)
         os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
         time.sleep(60)
+
+
+def digests(output: Path) -> dict[str, str]:
+    """SHA-256 of the merged tables of a folder, in both formats."""
+    found = {}
+    for name in ("slices.csv", "slices.parquet", "volumes.csv", "volumes.parquet"):
+        merge(output, name.partition(".")[0], output / name)
+        found[name] = hashlib.sha256((output / name).read_bytes()).hexdigest()
+    return found
+
+
+class Unloadable:
+    """Work that this process can pickle and no other can load."""
+
+    def __call__(self, case: TinyCase) -> dict[str, pa.Table]:
+        return {}
+
+    def __reduce__(self):
+        return _refuse, ()
+
+
+def _refuse():
+    raise ImportError("No module named 'elsewhere'")
+
+
+def main() -> None:
+    """Run cases in a process that a test can kill: folder, cases, workers, seconds a case."""
+    from HemoCAMLib.sweep.runner import run
+    from sweep_work import TinyWork, cases  # not of __main__: the workers import it by its name
+
+    output, count, workers, seconds = (
+        Path(sys.argv[1]),
+        int(sys.argv[2]),
+        int(sys.argv[3]),
+        float(sys.argv[4]),
+    )
+    try:
+        run(cases(count), TinyWork(seconds=seconds), output, "killed", workers=workers)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
