@@ -29,14 +29,13 @@ from distributed.protocol.pickle import dumps, loads
 from distributed.scheduler import KilledWorker
 
 from ..errors import Cancelled, HemoCAMError, OptionError
-from .attempt import Reply, Work, attempt
+from .attempt import TOGETHER_S, Reply, Work, attempt
 from .names import Case
 from .threads import limited_threads
 from .versions import difference, versions
 
 PATIENCE_S = 600.0  # without any worker, before the run gives up
 _TICK_S = 0.25  # between two looks at whether to stop
-_TASK_S = 0.5  # what a task should take: Dask's own part of it is some milliseconds, whatever its length
 _MOST = 64  # cases of a task
 _CONNECT_S = 10.0
 _ANSWER_S = 5.0
@@ -66,7 +65,14 @@ def _local(workers: int, threads: int) -> Iterator[Client]:
     config = {
         # two deaths, and a case is set aside to be run alone
         "distributed.scheduler.allowed-failures": 1,
+        # nobody looks at what these collect, all the time and in every process
         "distributed.worker.profile.enabled": False,
+        "distributed.admin.tick.interval": "500ms",
+        "distributed.admin.system-monitor.interval": "10s",
+        "distributed.admin.system-monitor.disk": False,
+        "distributed.admin.system-monitor.gil.enabled": False,
+        "distributed.diagnostics.nvml": False,
+        "distributed.scheduler.active-memory-manager.start": False,
         "distributed.worker.daemon": True,
     }
     with ExitStack() as stack:
@@ -174,11 +180,12 @@ class _Bench(WorkerPlugin):
         if self._fault:
             raise OptionError(self._fault)
         with self._turn:
-            found = []
-            for case in cases:
-                self._stop()
-                found.append(attempt(self._work, case, self._stop))
-            return found
+            return list(attempt(self._work, self._unless_stopped(cases), self._stop))
+
+    def _unless_stopped(self, cases: list[Case]) -> Iterator[Case]:
+        for case in cases:
+            self._stop()
+            yield case
 
 
 def _compute(bench: str, cases: list[Case]) -> list[Reply]:
@@ -254,7 +261,8 @@ class _Sweep:
         """How many cases to send at a time: several if they are short, one if they are long."""
         if not self._seconds:
             return 1
-        fit = int(_TASK_S / max(statistics.median(self._seconds), 1e-6))
+        # Dask's own part of a task is some milliseconds, whatever its length
+        fit = int(TOGETHER_S / max(statistics.median(self._seconds), 1e-6))
         return max(1, min(fit, _MOST, waiting // (4 * self._count())))
 
     def _count(self) -> int:

@@ -18,7 +18,7 @@ from .threads import limited_threads
 
 PHASE = "Computing cases"
 _WRITERS = 4  # threads: what takes time in writing is the disk's word that it is written
-_UNWRITTEN = 16  # replies waiting to be written, at most
+_UNWRITTEN = 64  # replies waiting to be written, at most
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,9 @@ def run(
     threads:
         Threads of the numeric libraries in each process. Another number may change the last digits.
     progress:
-        Called with the cases computed and to be computed by this run, at least four times a second where there
-        are other processes, else between cases and by :func:`~.attempt.heed`. What it raises stops all workers
-        and passes through.
+        Called with the cases computed and to be computed by this run, about four times a second where there are
+        other processes, else at the end of a case or of half a second, and by :func:`~.attempt.heed`. What it
+        raises stops all workers and passes through.
 
     Returns
     -------
@@ -142,8 +142,7 @@ def run(
 def _here(todo: list[Case], work: Work, threads: int, stop: Callable[[], None]) -> Iterator[Reply]:
     """Compute in this process, one case after the other."""
     with limited_threads(threads):
-        for case in todo:
-            yield attempt(work, case, stop)
+        yield from attempt(work, todo, stop)
 
 
 class _Writer:

@@ -253,4 +253,4 @@ def test_memory_stays_flat(tmp_path):
             resident[ready] = total()
 
     run(cases(2000), TinyWork(), tmp_path, "k", workers=2, progress=progress)
-    assert (resident[2000] - resident[500]) / 1e6 < 40
+    assert (resident[2000] - resident[500]) / 1e6 < 12
