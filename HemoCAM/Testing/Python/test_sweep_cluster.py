@@ -75,7 +75,7 @@ def test_killed_three_times_it_ends_with_the_same_bytes(tmp_path, expected):
     orphans = []
     for workers in (0, 2, 0):
         before = done(output)
-        process = start(output, 40, workers, 0.03)
+        process = start(output, 40, workers, 0.1)
         try:
             wait_until(lambda before=before: done(output) > before)
             time.sleep(rng.uniform(0, 0.2))
