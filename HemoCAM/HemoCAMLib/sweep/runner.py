@@ -88,7 +88,8 @@ def run(
     progress:
         Called with the cases computed and to be computed by this run, about four times a second where there are
         other processes, else at the end of a case or of half a second, and by :func:`~.attempt.heed`. What it
-        raises stops all workers and passes through.
+        raises stops all workers and passes through; the cases in flight, and short ones of the last half second,
+        are lost to the next run.
 
     Returns
     -------
