@@ -52,13 +52,14 @@ class Forward:
         self.memory = memory
         first = next(self._network.parameters(), None)
         self.device = torch.device("cpu") if first is None else first.device
-        self._bytes: dict[tuple[int, ...], int] = {}
+        self._bytes: dict[tuple[int, ...], tuple[int, int]] = {}
 
     def chunk(self, shape: tuple[int, ...]) -> int:
         """Pictures of ``shape`` (channels, H, W) that are classified at once; :class:`OptionError` if none fits."""
         if shape not in self._bytes:
             self._bytes[shape] = self._measure(shape)
-        return chunk_size(self.memory, self._bytes[shape], self.device, "Classifying one slice")
+        sample, layer = self._bytes[shape]
+        return chunk_size(self.memory, sample, layer, self.device, "Classifying one slice")
 
     def logits(
         self,
@@ -104,8 +105,8 @@ class Forward:
             )
         return logits
 
-    def _measure(self, shape: tuple[int, ...]) -> int:
-        """Bytes that one picture takes on its way, found on a copy that has shapes but no numbers."""
+    def _measure(self, shape: tuple[int, ...]) -> tuple[int, int]:
+        """Bytes of one picture on its way, and of its largest layer, found on a copy without numbers."""
         import torch
 
         shadow = copy.deepcopy(self._network).to("meta")
@@ -121,7 +122,7 @@ class Forward:
                 module.register_forward_hook(note)
         with torch.no_grad():
             shadow(picture)
-        return _WORKSPACE * largest + _PICTURES * picture.nbytes
+        return _WORKSPACE * largest + _PICTURES * picture.nbytes, largest
 
 
 def check_maps(batch: Tensor, maps: np.ndarray, targets: Targets) -> list[Target]:
