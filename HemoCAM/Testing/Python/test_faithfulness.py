@@ -145,7 +145,7 @@ def test_logits_are_the_networks_own_and_it_is_untouched(name):
     network = copy.deepcopy(settled(name)).train()
     batch, before = inputs(5, 64), snapshot(network)
     forward = Forward(network)
-    one = forward.chunk((3, 64, 64)), forward._bytes[3, 64, 64]
+    one = forward.chunk((3, 64, 64)), forward._bytes[3, 64, 64][0]
     whole = forward.logits(5, (3, 64, 64), lambda a, b: batch[a:b])
     assert_same(before, snapshot(network))
     with torch.no_grad():
