@@ -182,7 +182,7 @@ def test_a_sweep_over_a_volume_stays_within_its_memory():
     grown = []
     # what the engine takes, not what glibc keeps of it for the next call
     plain = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
-    for bound in (96 << 20, 384 << 20):
+    for bound in (64 << 20, 384 << 20):
         command = [sys.executable, "-m", "HemoCAMLib.evaluation.cam_memory", "--timm", "test_efficientnet"]
         done = subprocess.run(
             [*command, "--bound", str(bound >> 20)], capture_output=True, text=True, check=True, env=plain

@@ -270,7 +270,9 @@ def slow_run(scan, tiny_bundle, tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-@pytest.mark.parametrize("phase", ["Reading", "Computing scorecam", "Writing files", "Writing the scene"])
+@pytest.mark.parametrize(
+    "phase", ["Reading", "Classifying and explaining", "Writing files", "Writing the scene"]
+)
 def test_ctrl_c_stops_within_a_second_and_leaves_nothing(phase, slow_run, tmp_path):
     process = slow_run(phase)
     since = time.perf_counter()
@@ -284,7 +286,7 @@ def test_ctrl_c_stops_within_a_second_and_leaves_nothing(phase, slow_run, tmp_pa
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 def test_a_killed_parent_takes_the_work_and_its_folder_along(slow_run, tmp_path):
-    process = slow_run("Computing scorecam")
+    process = slow_run("Classifying and explaining")
     process.kill()
     process.wait()
     for _ in range(100):

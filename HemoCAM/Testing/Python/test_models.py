@@ -102,10 +102,9 @@ def test_the_shipped_bundle_is_whole_small_and_says_what_it_is():
     weights = bundle.folder / bundle.manifest.weights_file
     assert weights.stat().st_size <= 12e6
     card = (bundle.folder / "README.md").read_text(encoding="utf-8")
-    first = card.splitlines()[2]
-    assert "No patient has trained these weights" in first and "not for clinical use" in first
+    assert card.splitlines()[0] == "Trained on no patient; research only."
     assert bundle.sha256 in card
-    assert bundle.manifest.method == "hirescam" and bundle.manifest.stage == 5
+    assert bundle.manifest.method == "hirescam" and bundle.manifest.stage == 7
 
 
 def test_every_model_in_the_tree_is_whole():
