@@ -71,7 +71,9 @@ def check_request(chain: Chain, batch: Tensor, methods: Sequence[str], stages: S
             f"The input has the shape {tuple(batch.shape)}; it must be (slices, channels, height, width), "
             f"none of them 0."
         )
-    if not torch.isfinite(batch).all():
+    if not all(
+        torch.isfinite(one).all() for one in batch
+    ):  # one by one: it takes as much again as it looks at
         raise HemoCAMError("The network's input holds values that are not finite; mend the volume first.")
 
 
