@@ -178,15 +178,9 @@ def test_footprints_grow_with_the_input_and_shrink_toward_the_end():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps no record of the peak")
 def test_a_sweep_over_a_volume_stays_within_its_memory():
-    """Nine methods x three stages, 32 slices of 384 pixels, measured from outside, at two bounds."""
-    grown = []
+    """Nine methods x three stages, 32 slices of 384 pixels, measured from outside; at once they take 1.5 GiB."""
     # what the engine takes, not what glibc keeps of it for the next call
     plain = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
-    for bound in (64 << 20, 384 << 20):
-        command = [sys.executable, "-m", "HemoCAMLib.evaluation.cam_memory", "--timm", "test_efficientnet"]
-        done = subprocess.run(
-            [*command, "--bound", str(bound >> 20)], capture_output=True, text=True, check=True, env=plain
-        )
-        grown.append(int(done.stdout.split(" MiB above")[0]) << 20)
-        assert grown[-1] < bound * 1.25 + (24 << 20), f"{grown[-1] >> 20} MiB of {bound >> 20}"
-    assert grown[1] > grown[0]
+    command = [sys.executable, "-m", "HemoCAMLib.evaluation.cam_memory", "--timm", "test_efficientnet"]
+    done = subprocess.run([*command, "--bound", "64"], capture_output=True, text=True, check=True, env=plain)
+    assert 0 < int(done.stdout.split(" MiB above")[0]) < 64 * 1.25
