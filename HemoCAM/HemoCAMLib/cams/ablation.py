@@ -9,6 +9,7 @@ each further channel of its batches of 32, and divides the drop by the score. It
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..progress import Progress
@@ -41,21 +42,7 @@ def zero_drops(chain: Chain, captured: Capture, stage: int, chunk: int, report: 
     report:
         Called a chunk.
     """
-    import torch
-
-    activations = captured.activations[stage].contiguous(memory_format=torch.channels_last)
-    count, channels = activations.shape[:2]
-    drops = activations.new_empty(count, channels)
-    with torch.inference_mode():
-        for n, target in enumerate(captured.targets):
-            full = _score(chain, activations[n : n + 1], stage, target)  # by the same way: drops are small
-            for start in range(0, channels, chunk):
-                report("AblationCAM", n * channels + start, count * channels)
-                at = torch.arange(start, min(channels, start + chunk), device=activations.device)
-                ablated = activations[n : n + 1].repeat(len(at), 1, 1, 1)
-                ablated[torch.arange(len(at), device=at.device), at] = 0
-                drops[n, at] = full - _score(chain, ablated, stage, target)
-    return drops
+    return _drops(chain, captured, stage, chunk, report, _zeros)[0]
 
 
 def library_weights(chain: Chain, captured: Capture, stage: int, chunk: int, report: Progress) -> Tensor:
@@ -63,32 +50,50 @@ def library_weights(chain: Chain, captured: Capture, stage: int, chunk: int, rep
 
     Parameters as in :func:`zero_drops`; the chunks change nothing.
     """
+    drops, full = _drops(chain, captured, stage, chunk, report, _library_values)
+    return drops / full[:, None]
+
+
+def _drops(
+    chain: Chain,
+    captured: Capture,
+    stage: int,
+    chunk: int,
+    report: Progress,
+    ablate: Callable[[Tensor], Tensor],
+) -> tuple[Tensor, Tensor]:
+    """Drops (n, C) of scores (n,), with channels set to ``ablate(activations of a slice)``, (C,)."""
     import torch
 
     activations = captured.activations[stage].contiguous(memory_format=torch.channels_last)
     count, channels = activations.shape[:2]
-    weights = activations.new_empty(count, channels)
+    drops, full = activations.new_empty(count, channels), activations.new_empty(count)
     with torch.inference_mode():
         for n, target in enumerate(captured.targets):
-            full = _score(chain, activations[n : n + 1], stage, target)
-            values = _library_values(activations[n].min(), channels)
+            values = ablate(activations[n])
+            full[n] = _score(chain, activations[n : n + 1], stage, target)  # by the same way: drops are small
             for start in range(0, channels, chunk):
-                report("AblationCAM as in the library", n * channels + start, count * channels)
+                report("AblationCAM", n * channels + start, count * channels)
                 at = torch.arange(start, min(channels, start + chunk), device=activations.device)
                 ablated = activations[n : n + 1].repeat(len(at), 1, 1, 1)
                 ablated[torch.arange(len(at), device=at.device), at] = values[at, None, None]
-                weights[n, at] = (full - _score(chain, ablated, stage, target)) / full
-    return weights
+                drops[n, at] = full[n] - _score(chain, ablated, stage, target)
+    return drops, full
 
 
-def _library_values(smallest: Tensor, channels: int) -> Tensor:
+def _zeros(activations: Tensor) -> Tensor:
+    return activations.new_zeros(len(activations))
+
+
+def _library_values(activations: Tensor) -> Tensor:
     """What the library sets each channel to, (C,): lower and lower within each of its batches, unless 0."""
     import torch
 
+    smallest = activations.min()
     if smallest == 0:
-        return torch.zeros(channels, device=smallest.device)
+        return _zeros(activations)
     values, value = [], smallest
-    for channel in range(channels):
+    for channel in range(len(activations)):
         value = (smallest if channel % LIBRARY_BATCH == 0 else value) - _LIBRARY_STEP
         values.append(value)
     return torch.stack(values)

@@ -71,9 +71,8 @@ def check_request(chain: Chain, batch: Tensor, methods: Sequence[str], stages: S
             f"The input has the shape {tuple(batch.shape)}; it must be (slices, channels, height, width), "
             f"none of them 0."
         )
-    if not all(
-        torch.isfinite(one).all() for one in batch
-    ):  # one by one: it takes as much again as it looks at
+    # slice by slice, for it takes as much memory again as it looks at
+    if not all(torch.isfinite(one).all() for one in batch):
         raise HemoCAMError("The network's input holds values that are not finite; mend the volume first.")
 
 
@@ -111,8 +110,8 @@ class Engine:
         pytorch-grad-cam's own numpy code for the seven methods of activations and gradients, from the network as
         it is: bit-identical to the library at the same batch and memory layout.
     half:
-        Run ScoreCAM's forwards in bfloat16: nearly twice as fast on CPUs that have it, its final maps within
-        about 1e-2 of the exact ones, 2e-3 on average (``hemocam bench-cam`` measures both).
+        Run ScoreCAM's forwards in bfloat16: faster where the processor has it, its final maps within about 1e-2 of
+        the exact ones, 2e-3 on average (``hemocam bench-cam`` measures both).
 
     Raises
     ------
@@ -274,9 +273,8 @@ class Engine:
             return self._closed.zero_drops(captured, stage, progress)
         found = self._meter.footprint(shape, 0 if method == "scorecam" else stage)
         sample = found.passing + found.output
-        if (
-            method == "scorecam"
-        ):  # the mask, and what is computed on the way to it, and the masked input twice
+        if method == "scorecam":
+            # the mask, what is computed on the way to it, and the masked input twice
             sample += _MASKS * found.output // shape[0] + 2 * found.output
         chunk = chunk_size(self.memory, sample, found.layer, self.device, f"One channel in {METHODS[method]}")
         if method == "scorecam":

@@ -22,8 +22,11 @@ def limited_threads(count: int) -> Iterator[None]:
     """Limit this process, and those that it starts meanwhile, to ``count`` threads.
 
     Sums in torch depend on the number of threads in their last digits: the same number everywhere, or tables
-    differ. Libraries read the variables when they are imported; torch, if it is already, is told directly.
+    differ. Libraries read the variables when they are imported; torch and the BLAS of numpy and SciPy, if they are
+    already, are told directly.
     """
+    from threadpoolctl import threadpool_limits
+
     before = {name: os.environ.get(name) for name in VARIABLES}
     os.environ.update(dict.fromkeys(VARIABLES, str(count)))
     torch = sys.modules.get("torch")
@@ -31,7 +34,8 @@ def limited_threads(count: int) -> Iterator[None]:
     if torch:
         torch.set_num_threads(count)
     try:
-        yield
+        with threadpool_limits(count):
+            yield
     finally:
         for name, value in before.items():
             if value is None:

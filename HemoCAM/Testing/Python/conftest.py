@@ -1,11 +1,7 @@
 """What the tests share: a tiny bundle, real data where it is there, simple volumes."""
 
 import json
-import os
 from pathlib import Path
-
-# before torch is loaded: the same bits as in a worker of one thread, and no fights between processes
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import bodies
 import numpy as np

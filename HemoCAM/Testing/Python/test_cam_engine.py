@@ -64,6 +64,21 @@ def test_all_methods_agree_with_the_library(name):
         assert worst <= TOLERANCE.get(method, 1e-5), (method, stage, worst)
 
 
+def test_the_shipped_model_agrees_to_what_is_promised():
+    """Stage 5, one slice: 1e-5 of the final map, 2e-5 for zero ablation, whose weights are small differences."""
+    from HemoCAMLib.models.bundle import Bundle
+
+    network, batch = Bundle.open().network(), inputs(1, 256)
+    promised = dict.fromkeys(["gradcam", "hirescam", "layercam", "ablationcam-library", "scorecam"], 1e-5) | {
+        "ablationcam": 2e-5
+    }
+    ours = Engine(network).explain(batch, Target(0), tuple(promised), [5])
+    theirs = LibraryEngine(network).explain(batch, Target(0), tuple(promised), [5])
+    for (method, stage), maps in theirs.raw.items():
+        worst = np.abs(finished(ours.raw[method, stage], 256) - finished(maps, 256)).max()
+        assert worst <= promised[method], (method, worst)
+
+
 def test_eigen_methods_agree_with_numpys_svd_but_for_the_sign():
     random = np.random.default_rng(0)
     for channels in (5, 40):  # fewer and more channels than pixels
