@@ -25,7 +25,8 @@ def keep_tile(patient: Patient, name: str, path: Path) -> None:
     shown = blood if blood.any() else ((hu > 0) & (hu < 80)).sum(axis=(1, 2))
     k, step = int(shown.argmax()), max(1, hu.shape[1] // _PIXELS)
     counts = np.bincount(labels.ravel(), minlength=len(KINDS) + 1)[1:]
-    kinds = [f"{kind} {n * patient.ct.voxel_ml:.0f} ml" for kind, n in zip(KINDS, counts, strict=True) if n]
+    largest = sorted(zip(counts.tolist(), KINDS, strict=True), key=lambda own: -own[0])
+    kinds = [f"{kind} {n * patient.ct.voxel_ml:.0f} ml" for n, kind in largest if n]
     partial = path.with_suffix(".part.npz")
     np.savez(
         partial,
