@@ -12,7 +12,6 @@ OUTPUT/.work/                   the cases' own results: what a stopped run goes 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Sequence
@@ -25,29 +24,28 @@ from ..datasets.case import Case
 from ..datasets.digest import digest as data_digest
 from ..datasets.finding import DataSet
 from ..datasets.splits import SPLITS, Splits
-from ..errors import InputError, OutputError
+from ..errors import InputError
 from ..evaluation.claims import claim, digest
-from ..evaluation.tables import write_text
 from ..models.bundle import Bundle
 from ..progress import Progress, silent
 from ..refinement.refiner import Refiner
 from ..sweep.attempt import Work
-from ..sweep.merge import merge, table_names
+from ..sweep.merge import table_names
 from ..sweep.runner import PHASE, run
 from ..sweep.versions import versions
 from .faithful import FaithfulWork
 from .measures import MeasureWork
 from .plan import Plan
 from .refining import CountWork, TuneWork, best_gated, fitted, tuned
-from .summary import Merged, summarise, write_tables
+from .summary import summarise
 from .thresholds import AllCurves, choose_all, curve_table, threshold_table, total_curves
 from .work import MappedCase, MapWork
+from .writing import Leaving, merge_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 WORK = ".work"
-MANIFEST = "manifest.json"
 _NOTE = "benchmark.txt"
 
 
@@ -187,13 +185,14 @@ class _Benchmark:
         sources = self._measure(maps, thresholds, refined, refiner)
         if plan.faithfulness:
             sources |= self._test_faithfulness(maps)
-        merged = self._merge(sources)
+        merged = merge_rows(sources, self._cases("test"), self.output, self.progress)
         tables = {
             "thresholds": threshold_table(choices, *curves.values(), plan, self.tuning),
             "curves": curve_table(curves),
             **summarise(merged, plan, self.bundle.manifest, self.progress),
         }
-        self._write(tables, [f"{name}.parquet" for name in sources], refined, refiner)
+        rows = [f"{name}.parquet" for name in sources]
+        Leaving(rows, tables, self.splits, refiner).write(self.output, self._content(refined))
         return Finished(self.output, tables, self.failed)
 
     def _check_splits(self) -> None:
@@ -275,55 +274,19 @@ class _Benchmark:
         outcome.check(self.allow_failures)
         return folder
 
-    def _merge(self, sources: dict[str, Path]) -> Merged:
-        """Write the test split's tables, a file each; those of an earlier run that are gone now are removed."""
-        names = self._names("test")
-        for path in self.output.glob("*.parquet"):
-            if path.stem not in sources:
-                path.unlink()
-        for table, place in sources.items():
-            merge(place, table, self.output / f"{table}.parquet", names, self.progress)
-        return Merged(self.output, tuple(sorted({case.patient for case in self._cases("test")})))
-
-    def _write(
-        self,
-        tables: dict[str, pa.Table],
-        files: list[str],
-        refined: tuple[str, int] | None,
-        refiner: str | None,
-    ) -> None:
-        try:
-            self.splits.write(self.output / "splits.csv")
-            (self.output / "refiner.json").unlink(missing_ok=True)
-            if refiner is not None:
-                write_text(refiner + "\n", self.output / "refiner.json")
-            files = [*files, *write_tables(tables, self.output), "splits.csv"]
-            files += ["refiner.json"] if refiner is not None else []
-            content = {
-                "title": "Benchmark of class activation maps",
-                "command": self.command,
-                **{key: value for key, value in self.identity.items() if key != "maps"},
-                "plan": self.plan.to_json(),
-                "splits": {
-                    "sha256": digest(dict(sorted(self.splits.of.items()))),
-                    "thresholds chosen on": self.tuning,
-                    "patients": {split: len(self.splits.patients(split)) for split in SPLITS},
-                    "cases": {split: len(self._cases(split)) for split in self.needed},
-                },
-                "refined": refined,
-                "failed": self.failed,
-                "files": {name: _sha256(self.output / name) for name in sorted(files)},
-            }
-            write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", self.output / MANIFEST)
-        except OSError as error:
-            raise OutputError(
-                f"Cannot write to {self.output} ({error.strerror}); choose another --output."
-            ) from None
-
-
-def _sha256(path: Path) -> str:
-    found = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(2**20):
-            found.update(chunk)
-    return found.hexdigest()
+    def _content(self, refined: tuple[str, int] | None) -> dict:
+        """Return what the manifest says beside the files."""
+        return {
+            "title": "Benchmark of class activation maps",
+            "command": self.command,
+            **{key: value for key, value in self.identity.items() if key != "maps"},
+            "plan": self.plan.to_json(),
+            "splits": {
+                "sha256": digest(dict(sorted(self.splits.of.items()))),
+                "thresholds chosen on": self.tuning,
+                "patients": {split: len(self.splits.patients(split)) for split in SPLITS},
+                "cases": {split: len(self._cases(split)) for split in self.needed},
+            },
+            "refined": refined,
+            "failed": self.failed,
+        }
