@@ -1,7 +1,7 @@
 """The one pipeline: a CT volume in, probabilities, maps and masks on the CT's own grid out.
 
     CT -> canonical axial order -> slabs -> the network's grid -> window channels -> classifier -> raw maps
-       -> scale and gate -> back onto the CT's grid -> mask
+       -> scale and gate -> back onto the CT's grid -> mask, by a threshold or joined with the HU (refined)
 
 Every door (command, Slicer module) calls :func:`analyse`, a benchmark what it is made of (:mod:`.explained`);
 none computes anything of its own.
@@ -51,6 +51,10 @@ class Options:
         ``auto``, ``cpu`` or ``cuda``.
     engine:
         One of :data:`~.cams.backends.BACKENDS`.
+    refine:
+        Whether the mask is the map joined with the HU (:mod:`.refinement`) or the map at or above the threshold.
+        None: refined where the bundle holds a refinement for this method, stage, class and scale, and no threshold
+        is asked for.
     """
 
     method: str | None = None
@@ -61,6 +65,7 @@ class Options:
     scale: str = "gated"
     device: str = "auto"
     engine: str = "hemocam"
+    refine: bool | None = None
 
     def resolved(self, manifest: Manifest) -> Options:
         """Fill in the bundle's defaults and check every value; raise :class:`OptionError` if one is wrong."""
@@ -75,7 +80,17 @@ class Options:
         if not 0 <= gate <= 1:
             raise OptionError(f"The probability gate lies between 0 and 1, not at {gate:g}.")
         engine = check_backend(self.engine)
-        return Options(method, stage, target, threshold, gate, self.scale, self.device, engine)
+        refine = self._refine(manifest, method, stage, target)
+        return Options(method, stage, target, threshold, gate, self.scale, self.device, engine, refine)
+
+    def _refine(self, manifest: Manifest, method: str, stage: int, target: str) -> bool:
+        known = manifest.refiner(method, stage, target, self.scale) is not None
+        if self.refine and not known:
+            raise OptionError(
+                f"The model {manifest.name} has no mask refinement for {method} at stage {stage}, class {target}, "
+                f"scale {self.scale}; leave --refine out, or fit one with `hemocam refine`."
+            )
+        return (known and self.threshold is None) if self.refine is None else self.refine
 
 
 @dataclass(frozen=True)
@@ -105,7 +120,8 @@ class Analysis:
     heatmap:
         The shown map on the CT's grid, float32 0..1, in steps of 1/1024.
     mask:
-        ``heatmap >= threshold``, uint8 0 or 1, on the CT's grid.
+        ``heatmap >= threshold``, or refined (see :attr:`refined`); uint8 0 or 1, on the CT's grid, 0 on slices that
+        show no map.
     timings:
         Seconds a phase.
     """
@@ -130,6 +146,11 @@ class Analysis:
     def target_index(self) -> int:
         """Column of the explained class."""
         return self.classes.index(self.options.target)
+
+    @property
+    def refined(self) -> bool:
+        """Whether the mask is the map joined with the HU; if not, it is the map at or above the threshold."""
+        return bool(self.options.refine)
 
     @property
     def positions_mm(self) -> np.ndarray:
@@ -200,7 +221,12 @@ def analyse(
         scaled = found.scaled(options.method, options.stage, options.scale)
         heatmap, mask = np.zeros(ct.shape, np.float32), np.zeros(ct.shape, np.uint8)
         canonical = order.view(heatmap), order.view(mask)
-        found.paint(scaled.maps, options.stage, canonical[0], progress, canonical[1], options.threshold)
+        plain = None if options.refine else canonical[1]
+        found.paint(scaled.maps, options.stage, canonical[0], progress, plain, options.threshold)
+    if options.refine:
+        with clock.phase("refine"):
+            refiner = manifest.refiner(options.method, options.stage, options.target, options.scale)
+            mask = refiner.refine(ct, heatmap, progress=progress).mask.view(np.uint8)
     cells = found.cells[options.stage]
     return Analysis(
         ct=ct,

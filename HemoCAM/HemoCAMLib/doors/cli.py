@@ -9,7 +9,7 @@ from pathlib import Path
 from .. import __version__
 from ..cams.backends import BACKENDS
 from ..cams.methods import METHODS
-from ..errors import Cancelled, HemoCAMError
+from ..errors import Cancelled, HemoCAMError, OptionError
 from . import ablate, bench_cam, benchmark, check, classify, measure, phantom, score, supervise, train
 
 _DESCRIPTION = (
@@ -87,6 +87,11 @@ def _analysis_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--threshold", type=float, help="mask threshold on the shown map, above 0, at most 1"
     )
+    command.add_argument(
+        "--refine", action=argparse.BooleanOptionalAction,
+        help="join the map with the HU under it to the mask, or do not (default: where the model holds a fitted "
+        "refinement of its maps, and no --threshold is given)",
+    )  # fmt: skip
     command.add_argument("--gate", type=float, help="probability from which a slice is shown")
     command.add_argument(
         "--scale", choices=["gated", "volume", "library"], default="gated",
@@ -112,6 +117,10 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> int:
     """``run`` and ``demo``: the parent supervises, the child works."""
     staging = supervise.in_child()
     if staging is None:
+        if options.refine and options.threshold is not None:
+            raise OptionError(
+                "A refined mask is not made by a threshold of the map; leave out --threshold, or --refine."
+            )
         if options.command == "run":
             _must_exist(options.input)
             _must_exist(options.reference)
@@ -132,6 +141,7 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> int:
         options.scale,
         options.device,
         options.engine,
+        options.refine,
     )
     model = options.model or DEFAULT_MODEL
     with TerminalProgress(options.quiet) as progress:

@@ -33,7 +33,7 @@ def report(result: Result, output: Path) -> str:
     lines = [
         f"{options.target}: highest probability {found['highest_probability']:.2f} at {where}; "
         f"{found['slices_gated_in']} of {len(analysis.slabs.of_slice)} slices pass the gate "
-        f"({options.gate:.2f}); mask {found['mask_ml']:.1f} ml.",
+        f"({options.gate:.2f}); {'refined mask' if analysis.refined else 'mask'} {found['mask_ml']:.1f} ml.",
     ]
     lines += [f"Note: {finding}" for finding in result.summary["findings"]]
     compared = result.comparison

@@ -154,7 +154,9 @@ def _captions(figure: object, analysis: Analysis, with_reference: bool) -> None:
     figure.text(
         0.015,
         0.018,
-        f"outline of the mask (map \N{GREATER-THAN OR EQUAL TO} {options.threshold:g})",
+        "outline of the refined mask (map and HU)"
+        if analysis.refined
+        else f"outline of the mask (map \N{GREATER-THAN OR EQUAL TO} {options.threshold:g})",
         color=_MASK,
         fontsize=9,
     )

@@ -19,6 +19,7 @@ from ..comparison.masks import bounding_box
 from ..comparison.table import Comparison
 from ..models.bundle import Bundle
 from ..pipeline import Analysis
+from ..scene.analysis import mask_words
 from ..scene.content import SliceRow
 from ..volumes.volume import Volume
 
@@ -76,6 +77,7 @@ def summary(
             "at_slices": sorted((int(indices[start]), int(indices[stop - 1]))),
             "slices_gated_in": int(analysis.gate[analysis.slabs.of_slice].sum()),
             "slabs": len(analysis.slabs),
+            "mask": mask_words(analysis),
             "mask_ml": round(float(analysis.mask.array.sum() * ct.voxel_ml), 3),
             "mask_regions_ml": regions_ml(analysis.mask)[:20],
             "scale": {

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..cams.methods import METHODS
 from ..errors import ModelError, OptionError
+
+if TYPE_CHECKING:
+    from ..refinement.refiner import Refiner
 
 Calibration = dict[str, tuple[float, float, float]]
 
@@ -51,6 +55,8 @@ class Manifest:
         How gray pictures are taken, or None if the model takes HU only.
     raw:
         The manifest as it stands in the file.
+    refinements:
+        Fitted mask refinements by (method, stage, target, scale) of the map that each was fitted for.
     """
 
     name: str
@@ -74,6 +80,7 @@ class Manifest:
     weights_file: str
     sha256: str
     raw: dict
+    refinements: dict[tuple[str, int, str, str], Refiner] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
@@ -82,7 +89,7 @@ class Manifest:
             data = json.loads(Path(path).read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise ModelError(f"There is no model.json in {path.parent}; a model bundle needs one.") from None
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
             raise ModelError(f"{path} is not valid JSON ({error}); repair or replace it.") from None
         return cls.of(data, str(path))
 
@@ -132,10 +139,13 @@ class Manifest:
             weights_file=data["weights"]["file"],
             sha256=data["weights"]["sha256"],
             raw=data,
+            refinements=_refinements(data, where),
         )
 
     def for_pictures(self) -> Manifest:
         """Return this manifest with the calibration and mask threshold of pictures in place of those of HU.
+
+        It holds no refinement: the gray of a picture is no HU.
 
         Raises
         ------
@@ -149,11 +159,15 @@ class Manifest:
             )
         shown = self.picture.mask_threshold
         thresholds = self.thresholds if shown is None else {"default": shown}
-        return replace(self, calibration=self.picture.calibration, thresholds=thresholds)
+        return replace(self, calibration=self.picture.calibration, thresholds=thresholds, refinements={})
 
     def mask_threshold(self, method: str, stage: int) -> float:
         """Mask threshold on the displayed map, in (0, 1], for ``method`` at ``stage``."""
         return float(self.thresholds.get(method, {}).get(str(stage), self.thresholds["default"]))
+
+    def refiner(self, method: str, stage: int, target: str, scale: str) -> Refiner | None:
+        """Return the refinement of the masks of such a map, or None if none was fitted for it."""
+        return self.refinements.get((method, stage, target, scale))
 
     def class_index(self, target: str) -> int:
         """Index of the class ``target``; raise :class:`OptionError` naming the classes if there is none."""
@@ -171,6 +185,26 @@ def _calibration(entry: dict) -> Calibration:
 def _picture(entry: dict) -> PictureInput:
     numbers = (float(entry[key]) for key in ("centre", "width", "fill"))
     return PictureInput(*numbers, _calibration(entry["calibration"]), entry.get("mask_threshold"))
+
+
+def _refinements(data: dict, where: str) -> dict[tuple[str, int, str, str], Refiner]:
+    from ..refinement.refiner import Refiner  # scipy: not before there is a model to open
+
+    found = {}
+    for entry in data["explanation"].get("refinements", ()):
+        method, stage, target, scale = (entry[key] for key in ("method", "stage", "target", "scale"))
+        what = f"the mask refinement of {method} at stage {stage}"
+        if method not in METHODS or target not in data["classes"]:
+            raise ModelError(f"{where} holds {what} for {target!r}, a method or class that it does not have.")
+        if (method, stage, target, scale) in found:
+            raise ModelError(f"{where} holds {what} for {target!r} twice; remove one of them.")
+        if entry["weights"] != data["weights"]["sha256"]:
+            raise ModelError(
+                f"{where} holds {what} that was fitted with other weights; remove it, or fit it again with "
+                "`hemocam refine`."
+            )
+        found[method, stage, target, scale] = Refiner.from_dict(entry["refiner"], f"{where}: {what}")
+    return found
 
 
 @cache

@@ -18,6 +18,8 @@ CENTRES_HU = np.arange(LOW_HU + BIN_HU / 2, HIGH_HU, BIN_HU)
 # A mixture has a uniform part, so that a value which none of the components expects decides nothing.
 UNIFORM = 1e-3
 MOST_COMPONENTS = 4
+# What a stored mixture may hold: more is no fit of ours, and could overflow.
+_MOST_STORED, _FARTHEST_HU, _DEVIATIONS_HU = 16, 1e4, (0.1, 1e4)
 _NARROWEST_HU = 1.5
 _STEPS = 500
 _SETTLED = 1e-7  # change of the log-likelihood a voxel
@@ -35,11 +37,19 @@ class Mixture:
     deviations: tuple[float, ...]
 
     def __post_init__(self) -> None:
+        counts = {len(self.weights), len(self.means), len(self.deviations)}
+        if len(counts) != 1 or not 1 <= min(counts) <= _MOST_STORED:
+            raise ValueError(f"a mixture has 1 to {_MOST_STORED} components of three numbers each")
         numbers = np.array([self.weights, self.means, self.deviations], np.float64)
-        if not numbers.size or not np.isfinite(numbers).all():
-            raise ValueError("a mixture has at least one component of finite numbers")
-        if numbers[0].min() < 0 or abs(numbers[0].sum() - 1) > 1e-6 or numbers[2].min() <= 0:
-            raise ValueError("weights are positive and add up to 1, deviations are above 0")
+        if not np.isfinite(numbers).all():
+            raise ValueError("a mixture's numbers are finite")
+        if numbers[0].min() < 0 or abs(numbers[0].sum() - 1) > 1e-6:
+            raise ValueError("a mixture's weights are 0 or above and add up to 1")
+        low, high = _DEVIATIONS_HU
+        if np.abs(numbers[1]).max() > _FARTHEST_HU or not ((numbers[2] >= low) & (numbers[2] <= high)).all():
+            raise ValueError(
+                f"a mixture's deviations lie between {low:g} and {high:g} HU, its means within {_FARTHEST_HU:g}"
+            )
 
     def density(self, hu: np.ndarray) -> np.ndarray:
         """Density per HU at ``hu``, any shape, float64, above 0."""

@@ -21,6 +21,7 @@ TABLE_SHAPE = (len(MAP_CENTRES), len(DISTANCE_CENTRES_MM))
 
 _PENALTY = 2e-3
 _LARGEST = 12.0  # log-odds: separable data give finite numbers
+_MOST_STORED = 1e3  # log-odds: a sum of all that the fit can give stays far below
 
 
 def map_cell(maps: np.ndarray) -> np.ndarray:
@@ -48,6 +49,8 @@ class Prior:
             raise ValueError("a prior has a number a knot")
         if not np.isfinite([*self.of_map, *self.of_distance]).all() or (np.diff(self.of_map) < 0).any():
             raise ValueError("a prior's numbers are finite and rise with the map")
+        if np.abs([*self.of_map, *self.of_distance]).max() > _MOST_STORED:
+            raise ValueError(f"a prior's log-odds lie within {_MOST_STORED:g}")
 
     def map_part(self, maps: np.ndarray) -> np.ndarray:
         """``a`` with the base, at map values 0..1, any shape."""

@@ -74,7 +74,8 @@ class Refiner:
 
     @classmethod
     def of(cls, counted: Statistics) -> Refiner:
-        """Fit on counted cases; the same counts give the same refiner."""
+        """Fit on counted cases, as ``counted.check()`` lets pass; the same counts give the same refiner."""
+        counted.check()
         about = {"fitted on": counted.cases, "of them bleeding": counted.bleeding}
         return cls(fit_posterior(counted), about=about)
 
@@ -182,11 +183,14 @@ class Refiner:
         try:
             if entry["format"] != FORMAT:
                 raise ValueError(f"its format is {entry['format']!r}, not {FORMAT}")
-            model = Posterior.from_dict(entry["model"])
-            return cls(model, float(entry["high"]), float(entry["low"]), dict(entry["about"]))
+            model, about = Posterior.from_dict(entry["model"]), entry["about"]
+            if not isinstance(about, dict):
+                raise TypeError("what it was fitted on is no list of names and values")
+            json.dumps(about, allow_nan=False)  # or it could not be written again
+            return cls(model, float(entry["high"]), float(entry["low"]), dict(about))
         except KeyError as error:
             problem = f"it lacks {error}"
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             problem = str(error)
         raise ModelError(f"{where} cannot be used: {problem}; fit it again.")
 

@@ -55,17 +55,28 @@ class Statistics:
         for done, case in enumerate(cases):
             progress("Counting voxels of blood and tissue", done, max(total, done + 1))
             found.add(case)
-        for table, what in (
-            (found.blood, "any blood"),
-            (found.rest, "tissue without blood"),
-            (found.blood_prior, "a map that shows a slice with blood"),
-            (found.rest_prior, "a map that shows tissue without blood"),
+        found.check()
+        return found
+
+    def check(self) -> None:
+        """Raise :class:`InputError` if these are no counts, or too little to fit on: one sentence says what."""
+        empty = Statistics()
+        for name, what in (
+            ("blood", "any blood"),
+            ("rest", "tissue without blood"),
+            ("blood_prior", "a map that shows a slice with blood"),
+            ("rest_prior", "a map that shows tissue without blood"),
         ):
+            table, shape = np.asarray(getattr(self, name)), getattr(empty, name).shape
+            if table.shape != shape or not np.isfinite(table).all() or table.min() < 0:
+                raise InputError(
+                    f"The counts {name!r} of the refinement are not weights of 0 and above in the shape {shape}; "
+                    "count the cases again."
+                )
             if not table.sum() > 0:
                 raise InputError(
-                    f"The refinement cannot be fitted: none of its {found.cases} cases has {what} inside the skull."
+                    f"The refinement cannot be fitted: none of its {self.cases} cases has {what} inside the skull."
                 )
-        return found
 
     def add(self, case: RefinementCase) -> None:
         """Count one case."""

@@ -22,6 +22,13 @@ def slice_rows(analysis: Analysis) -> list[SliceRow]:
     return rows
 
 
+def mask_words(analysis: Analysis) -> str:
+    """Say in words how the mask was made."""
+    if analysis.refined:
+        return "refined: the map joined with the HU"
+    return f"plain: the map at or above {analysis.options.threshold:g}"
+
+
 def content_of(
     analysis: Analysis,
     bundle: Bundle,
@@ -52,5 +59,6 @@ def content_of(
             "threshold": options.threshold,
             "gate": options.gate,
             "scale": options.scale,
+            "mask": mask_words(analysis),
         },
     )
