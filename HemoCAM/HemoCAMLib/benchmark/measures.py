@@ -10,12 +10,12 @@ import numpy as np
 
 from ..explained import Explained
 from ..metrics.case import CaseTables, measure_case, measure_masks
-from ..metrics.rules import Fixed, rule_named
+from ..metrics.rules import Fixed, Percentile, rule_named
 from ..refinement.refiner import Refiner
 from ..sweep.attempt import heed
 from .columns import of_case
 from .model import model_of
-from .plan import CHOSEN, REFINED, Combination, Plan
+from .plan import CHOSEN, PERCENTILE, REFINED, Combination, Plan
 from .truth import Truth
 from .work import MappedCase, restored
 
@@ -29,7 +29,8 @@ class MeasureWork:
 
     Tables: ``slices`` and ``volumes``, as :func:`~..metrics.case.measure_case` has them, a row for each combination
     and rule and, in ``slices``, each slice (``slice`` as the data set numbers them; ``kind`` as in
-    :class:`~.truth.Truth`). ``rule`` is ``chosen``, one of the plan's, or ``refined``; ``threshold`` is its value.
+    :class:`~.truth.Truth`). ``rule`` is ``chosen``, one of the plan's, or ``refined``; ``threshold`` is the value
+    from which a slice's map is its mask.
 
     Parameters
     ----------
@@ -37,6 +38,8 @@ class MeasureWork:
         As for :class:`~.work.MapWork`.
     thresholds:
         Of each combination, in the plan's order.
+    percentiles:
+        Of each combination, too; empty without the rule ``percentile``.
     refiner:
         As JSON (:meth:`~..refinement.refiner.Refiner.to_json`), or None.
     refined:
@@ -46,6 +49,7 @@ class MeasureWork:
     plan: Plan
     model: Path
     thresholds: tuple[float, ...]
+    percentiles: tuple[float, ...] = ()
     refiner: str | None = None
     refined: tuple[str, int] | None = None
 
@@ -56,13 +60,17 @@ class MeasureWork:
         plan, manifest = self.plan, model_of(self.plan, self.model).manifest
         truth = Truth.of(case.case, plan)
         found = restored(case.packed(), truth.loaded.ct, manifest, plan)
-        others = [rule_named(name) for name in plan.rules]
+        others = [rule_named(name) for name in plan.rules if name != PERCENTILE]
+        percents = self.percentiles or (None,) * len(plan.combinations)
         parts: dict[str, list[pa.Table]] = {"slices": [], "volumes": []}
-        for combination, threshold in zip(plan.combinations, self.thresholds, strict=True):
+        for combination, threshold, percent in zip(plan.combinations, self.thresholds, percents, strict=True):
             scale, method, stage = combination
             shown = found.shown(method, stage, scale, heed)
             # as a rule of its own: a fixed one of the same value may be among the others
             measured = [(CHOSEN, measure_case(truth.reference, shown, [Fixed(threshold)], heed))]
+            if percent is not None:
+                own = measure_case(truth.reference, shown, [Percentile(percent)], heed)
+                measured.append((PERCENTILE, own))
             if others:
                 measured.append((None, measure_case(truth.reference, shown, others, heed)))
             if self.refiner is not None and (scale, method, stage) == ("gated", *self.refined):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 
 from ..cams.backends import BACKENDS, check_backend
 from ..cams.methods import NINE, check_method
@@ -13,17 +14,20 @@ from ..errors import OptionError
 from ..metrics.curves import MEANS
 from ..metrics.pixels import PIXEL_METRICS
 from ..metrics.reference import Settings
-from ..metrics.rules import PAPER_THRESHOLDS, rule_named
+from ..metrics.rules import PAPER_THRESHOLDS, Percentile, rule_named
 from ..metrics.sweep import check_thresholds
 from ..models.bundle import Bundle
+from .percentiles import PERCENTILES
 
 # The paper's stages; what a network lacks of them is left out.
 PAPER_STAGES = (4, 5, 6)
 CHOSEN = "chosen"  # the rule whose fixed threshold was chosen on the tuning split
+PERCENTILE = "percentile"  # the rule whose percentile was chosen there
 REFINED = "refined"  # masks of the refinement
 
 _OF_MAPS = (
-    "model", "sha256", "methods", "stages", "scales", "target", "gate", "thresholds", "engine", "device",
+    "model", "sha256", "methods", "stages", "scales", "target", "gate", "thresholds", "percentiles", "engine",
+    "device",
 )  # fmt: skip
 
 Combination = tuple[str, str, int]
@@ -49,7 +53,10 @@ class Plan:
     metric, over:
         What is best; as :meth:`~..metrics.curves.Curves.curve` takes them.
     rules:
-        Further threshold rules by name (:func:`~..metrics.rules.rule_named`); they are applied as they are.
+        Further threshold rules by name: ``percentile``, the best of ``percentiles`` on the tuning split; others
+        (:func:`~..metrics.rules.rule_named`) are applied as they are.
+    percentiles:
+        Rising, 0 to below 100, of each slice's own map.
     settings:
         What the measures leave open.
     refine:
@@ -72,7 +79,8 @@ class Plan:
     thresholds: tuple[float, ...]
     metric: str = "dice"
     over: str = "slices"
-    rules: tuple[str, ...] = ("percentile:95", "otsu")
+    rules: tuple[str, ...] = (PERCENTILE, "otsu")
+    percentiles: tuple[float, ...] = PERCENTILES
     settings: Settings = field(default_factory=Settings)
     refine: bool = False
     faithfulness: int = 0
@@ -116,6 +124,8 @@ class Plan:
         if stages is None:
             known = range(1, len(chain.stages) + 1)
             stages = tuple(sorted({manifest.stage, *PAPER_STAGES} & set(known)))
+        if "rules" in choices:
+            choices["rules"] = tuple(_rule_name(name) for name in choices["rules"])
         target = target or manifest.target
         manifest.class_index(target)
         plan = cls(
@@ -152,9 +162,7 @@ class Plan:
             if scale not in SCALES:
                 raise OptionError(f"There is no scale {scale!r}; choose from {', '.join(SCALES)}.")
         check_backend(self.engine)
-        names = [rule_named(name).name for name in _once(self.rules, "rule") if name not in (CHOSEN, REFINED)]
-        if len(names) < len(self.rules):
-            raise OptionError(f"The rules {CHOSEN} and {REFINED} have their own options; leave them out.")
+        _once(self.rules, "rule")
         if self.metric not in PIXEL_METRICS or self.metric == "recall" or self.over not in MEANS:
             raise OptionError(
                 f"A threshold cannot be chosen by {self.metric!r} over {self.over!r}; choose a metric of "
@@ -164,12 +172,23 @@ class Plan:
             check_thresholds(self.thresholds)
         except ValueError as error:
             raise OptionError(f"The thresholds make no sense: {error}.") from None
+        for percent in self.percentiles:
+            Percentile(percent)
+        if not self.percentiles or any(a >= b for a, b in pairwise(self.percentiles)):
+            raise OptionError("The percentiles of which the best is chosen are one or more, and rise.")
         if not 0 <= self.gate <= 1:
             raise OptionError(f"The probability gate lies between 0 and 1, not at {self.gate:g}.")
         if self.faithfulness < 0 or self.seed < 0:
             raise OptionError("The slices for faithfulness and the seed are numbers from 0.")
         if self.refine and "gated" not in self.scales:
             raise OptionError("The refinement works on gated maps; add the scale gated.")
+
+
+def _rule_name(name: str) -> str:
+    """What tables call a rule: one name, however it was written."""
+    if name in (CHOSEN, REFINED):
+        raise OptionError(f"The rules {CHOSEN} and {REFINED} have their own options; leave them out.")
+    return name if name == PERCENTILE else rule_named(name).name
 
 
 def _once(values: tuple, what: str) -> tuple:

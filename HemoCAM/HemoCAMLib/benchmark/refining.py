@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
-from ..metrics.curves import Choice
 from ..refinement.cases import RefinementCase
 from ..refinement.refiner import Refiner
 from ..refinement.statistics import Statistics
@@ -21,7 +20,8 @@ from ..refinement.thresholds import Sweep, hysteresis_dice
 from ..sweep.attempt import heed
 from ..sweep.results import Results
 from .model import model_of
-from .plan import Combination, Plan
+from .plan import CHOSEN, Plan
+from .thresholds import Best, Swept
 from .truth import Truth
 from .work import MappedCase, restored
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def best_gated(choices: Mapping[Combination, Choice]) -> tuple[str, int]:
-    """Method and stage of the best gated map on the tuning split; the first of equals."""
-    gated = {key: choice.value for key, choice in choices.items() if key[0] == "gated"}
-    return max(gated, key=gated.__getitem__)[1:]
+def best_gated(choices: Mapping[Swept, Best]) -> tuple[str, int]:
+    """Method and stage of the gated map whose fixed threshold is best on the tuning split; the first of equals."""
+    gated = {key: choice.value for key, choice in choices.items() if key[:2] == (CHOSEN, "gated")}
+    return max(gated, key=gated.__getitem__)[2:]
 
 
 @dataclass(frozen=True)

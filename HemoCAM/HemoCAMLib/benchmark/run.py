@@ -35,10 +35,10 @@ from ..sweep.runner import PHASE, run
 from ..sweep.versions import versions
 from .faithful import FaithfulWork
 from .measures import MeasureWork
-from .plan import Plan
+from .plan import CHOSEN, PERCENTILE, Plan
 from .refining import CountWork, TuneWork, best_gated, fitted, tuned
 from .summary import summarise
-from .thresholds import AllCurves, choose_all, curve_table, threshold_table, total_curves
+from .thresholds import AllCurves, Best, Swept, choose_all, chosen, curve_table, threshold_table, total_curves
 from .work import MappedCase, MapWork
 from .writing import Leaving, merge_rows
 
@@ -179,10 +179,9 @@ class _Benchmark:
         maps = self._explain()
         curves = {split: self._curves(maps, split) for split in (self.tuning, "test")}
         choices = choose_all(curves[self.tuning], plan)
-        thresholds = tuple(choice.rule.value for choice in choices.values())
         refined = best_gated(choices) if plan.refine else None
         refiner = self._refiner(maps, refined).to_json() if refined else None
-        sources = self._measure(maps, thresholds, refined, refiner)
+        sources = self._measure(maps, choices, refined, refiner)
         if plan.faithfulness:
             sources |= self._test_faithfulness(maps)
         merged = merge_rows(sources, self._cases("test"), self.output, self.progress)
@@ -238,11 +237,12 @@ class _Benchmark:
         return tuned(refiner, swept, self._names(self.tuning))
 
     def _measure(
-        self, maps: Path, thresholds: tuple[float, ...], refined: tuple[str, int] | None, refiner: str | None
+        self, maps: Path, choices: dict[Swept, Best], refined: tuple[str, int] | None, refiner: str | None
     ) -> dict[str, Path]:
         """Return the folder that holds each table."""
-        work = MeasureWork(self.plan, self.model, thresholds, refiner, refined)
-        key = [self.identity, thresholds, self.plan.rules, asdict(self.plan.settings), refined, refiner]
+        cuts = chosen(choices, CHOSEN), chosen(choices, PERCENTILE)
+        work = MeasureWork(self.plan, self.model, *cuts, refiner, refined)
+        key = [self.identity, cuts, self.plan.rules, asdict(self.plan.settings), refined, refiner]
         measured = self._sweep("Measuring maps", "measures", self._mapped(maps, "test"), work, key)
         return {"slices": measured, "volumes": measured, "predictions": maps}
 

@@ -26,11 +26,14 @@ from ..volumes.headgrid import Cells
 from ..volumes.volume import Volume
 from .columns import of_case
 from .model import model_of
-from .plan import Plan
+from .percentiles import percentile_sweep
+from .plan import CHOSEN, PERCENTILE, Plan
 from .truth import Truth
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+CURVES = {CHOSEN: "curves", PERCENTILE: "percentiles"}  # table of the counts that a rule's threshold rests on
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ class MapWork:
     and ``first``, where its cells lie), ``outputs`` (a row a slab: ``logits``), ``predictions`` (a row a slice:
     ``slice`` as the data set numbers it, ``slab``, ``gate``, ``truth_px``, ``truth_mm2``, ``kind``; ``p_<class>``
     0..1 of each of the classes and ``truth_<class>`` 0, 1 or null), ``curves`` (a row a slice and combination:
-    ``tp`` and ``fp`` at each of the plan's thresholds, and ``truth_px`` and ``pixels``, which give fn and tn).
+    ``tp`` and ``fp`` at each of the plan's thresholds, and ``truth_px`` and ``pixels``, which give fn and tn),
+    ``percentiles`` (the same at each of the plan's percentiles).
 
     Parameters
     ----------
@@ -65,7 +69,7 @@ class MapWork:
         return {
             **stored(found),
             "predictions": _predictions(case, truth, found),
-            "curves": _curves(case, truth, found, plan),
+            **_curves(case, truth, found, plan),
         }
 
 
@@ -153,18 +157,25 @@ def _predictions(case: Case, truth: Truth, found: Explained) -> pa.Table:
     return of_case(case, columns)
 
 
-def _curves(case: Case, truth: Truth, found: Explained, plan: Plan) -> pa.Table:
+def _curves(case: Case, truth: Truth, found: Explained, plan: Plan) -> dict[str, pa.Table]:
     import pyarrow as pa
 
-    mask, parts = truth.reference.mask, []
+    mask, slabs = truth.reference.mask, found.sampled.slabs.of_slice
+    parts: dict[str, list[pa.Table]] = {name: [] for name in CURVES.values()}
     for scale, method, stage in plan.combinations:
-        counts = sweep(found.shown(method, stage, scale, heed), mask, plan.thresholds).counts
-        columns = {
-            "slice": truth.loaded.slice_numbers,
-            "truth_px": counts.truth[:, 0],
-            "pixels": np.full(len(mask), mask[0].size),
-            "tp": counts.tp,
-            "fp": counts.fp,
+        shown = found.shown(method, stage, scale, heed)
+        swept = {
+            CHOSEN: sweep(shown, mask, plan.thresholds),
+            PERCENTILE: percentile_sweep(shown, mask, plan.percentiles, slabs),
         }
-        parts.append(of_case(case, columns, scale=scale, method=method, stage=stage))
-    return pa.concat_tables(parts)
+        for rule, name in CURVES.items():
+            counts = swept[rule].counts
+            columns = {
+                "slice": truth.loaded.slice_numbers,
+                "truth_px": counts.truth[:, 0],
+                "pixels": np.full(len(mask), mask[0].size),
+                "tp": counts.tp,
+                "fp": counts.fp,
+            }
+            parts[name].append(of_case(case, columns, scale=scale, method=method, stage=stage))
+    return {name: pa.concat_tables(tables) for name, tables in parts.items()}

@@ -58,9 +58,9 @@ def add_to(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         "(default: library gated)",
     )  # fmt: skip
     command.add_argument(
-        "--rules", nargs="*", metavar="RULE", default=["percentile:95", "otsu"],
-        help="threshold rules beside the chosen fixed one: percentile:95, percentile:99:volume, otsu, otsu:volume, "
-        "fixed:0.35 (default: percentile:95 otsu)",
+        "--rules", nargs="*", metavar="RULE", default=["percentile", "otsu"],
+        help="threshold rules beside the chosen fixed one: percentile (the best on the validation split), "
+        "percentile:95, percentile:99:volume, otsu, otsu:volume, fixed:0.35 (default: percentile otsu)",
     )  # fmt: skip
     command.add_argument("--target", metavar="CLASS", help="class to explain (default: the bundle's)")
     command.add_argument("--gate", type=float, help="probability from which a slice is shown")

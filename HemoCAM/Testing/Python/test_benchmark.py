@@ -82,23 +82,25 @@ def row_of(table, **asked):
 def test_the_threshold_is_the_best_of_fifty_on_the_validation_split(done, analysed, scale):
     steps = np.linspace(0.1, 0.9, 50).astype(np.float32)
     curve = [positive_dice(analysed, ["phantom-00002"], scale, t)[0].mean() for t in steps]
-    found = row_of(done.tables["thresholds"], scale=scale, method="layercam", stage=2)
+    found = row_of(done.tables["thresholds"], scale=scale, rule="chosen", method="layercam", stage=2)
     assert found["threshold"] == pytest.approx(steps[int(np.argmax(curve))])
     assert found["value"] == pytest.approx(max(curve)) and found["split"] == "validation"
     drawn = done.tables["curves"].to_pylist()
     own = [
         r
         for r in drawn
-        if (r["split"], r["scale"], r["method"], r["stage"]) == ("validation", scale, "layercam", 2)
+        if (r["split"], r["scale"], r["rule"], r["method"], r["stage"])
+        == ("validation", scale, "chosen", "layercam", 2)
     ]
     assert np.allclose([r["dice"] for r in own], curve)
 
 
 @pytest.mark.parametrize("scale", ["library", "gated"])
 def test_the_figures_are_those_of_the_pipelines_own_maps(done, analysed, scale):
-    threshold = row_of(done.tables["thresholds"], scale=scale, method="layercam", stage=2)["threshold"]
+    asked = {"scale": scale, "rule": "chosen", "method": "layercam", "stage": 2}
+    threshold = row_of(done.tables["thresholds"], **asked)["threshold"]
     values, whose = positive_dice(analysed, TEST, scale, threshold)
-    asked = {"scale": scale, "rule": "chosen", "method": "layercam", "stage": 2, "group": "all"}
+    asked["group"] = "all"
     found = row_of(done.tables["pixels"], over="positive slices", metric="dice", **asked)
     assert found["value"] == pytest.approx(values.mean()) and found["cases"] == len(values)
     assert found["patients"] == len(set(whose)) < 5 and found["low"] is None  # too few for an interval
@@ -134,7 +136,7 @@ def test_rows_of_slices_are_there_once_for_each_map_and_rule(done):
     )
     count = len(predictions["case"])
     assert len(set(keys)) == len(keys) == count * len(METHODS) * len(STAGES) * 2 * 3
-    assert set(slices["case"]) == set(TEST) and set(slices["rule"]) == {"chosen", "percentile:95", "otsu"}
+    assert set(slices["case"]) == set(TEST) and set(slices["rule"]) == {"chosen", "percentile", "otsu"}
     assert ((predictions["truth_px"] > 0) == (predictions["truth_any"] == 1)).all()
     own = (slices["rule"] == "otsu") & (slices["method"] == METHODS[0]) & (slices["stage"] == 1)
     own &= slices["scale"] == "library"
@@ -283,7 +285,8 @@ def test_the_refinement_has_rows_of_its_own(data, tiny_bundle, tmp_path):
     assert ("gated", "refined") in rules and ("library", "refined") not in rules
     names = {(r["method"], r["stage"]) for r in found.tables["pixels"].to_pylist() if r["rule"] == "refined"}
     best = max(
-        (r for r in found.tables["thresholds"].to_pylist() if r["scale"] == "gated"), key=lambda r: r["value"]
+        (r for r in found.tables["thresholds"].to_pylist() if (r["scale"], r["rule"]) == ("gated", "chosen")),
+        key=lambda r: r["value"],
     )
     assert names == {(best["method"], best["stage"])}
     assert any(row["family"] == "refined masks" for row in found.tables["pairs"].to_pylist())
@@ -332,6 +335,9 @@ def test_a_mapped_case_takes_its_maps_along(done, data, tiny_bundle):
         ({"stages": ()}, "at least one stage"),
         ({"scales": ("huge",)}, "no scale"),
         ({"rules": ("median",)}, "no threshold rule"),
+        ({"rules": ("percentile:95", "percentile:95.0:slice")}, "twice"),
+        ({"percentiles": (90.0, 100.0)}, "no percentile 100"),
+        ({"percentiles": (90.0, 85.0)}, "rise"),
         ({"rules": ("chosen",)}, "own options"),
         ({"thresholds": (0.5, 0.2)}, "thresholds"),
         ({"metric": "recall"}, "recall"),
