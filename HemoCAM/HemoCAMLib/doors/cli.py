@@ -10,7 +10,7 @@ from .. import __version__
 from ..cams.backends import BACKENDS
 from ..cams.methods import METHODS
 from ..errors import Cancelled, HemoCAMError, OptionError
-from . import ablate, bench_cam, benchmark, check, classify, measure, phantom, score, supervise, train
+from . import ablate, bench_cam, benchmark, check, classify, measure, phantom, refine, score, supervise, train
 
 _DESCRIPTION = (
     "Where did a hemorrhage classifier look in a head CT, and was it right? "
@@ -69,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
     _common(classify.add_to(commands))
     _common(phantom.add_to(commands))
     _common(measure.add_to(commands))
+    _common(refine.add_to(commands))
     _common(score.add_to(commands))
     _common(ablate.add_to(commands))
     _common(bench_cam.add_to(commands))

@@ -28,6 +28,10 @@ def add_to(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     command.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for the report")
     command.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     command.add_argument(
+        "--refine", action=argparse.BooleanOptionalAction,
+        help="measure refined masks, or plain ones (default: refined where the model holds a refinement)",
+    )  # fmt: skip
+    command.add_argument(
         "--record", action="store_true", help="enter the figures and the failures into the model's card"
     )
     command.set_defaults(run=_run)
@@ -42,10 +46,12 @@ def measure_model(
     device: str = "auto",
     enter: bool = False,
     progress: Progress = silent,
+    refine: bool | None = None,
 ) -> dict:
     """Measure ``model`` on ``patients`` virtual patients of ``seed``, write the report to ``output``.
 
-    With ``enter``, the bundle's manifest and card take it in. Returns the entry (see
+    With ``enter``, the bundle's manifest and card take it in; ``refine`` is as in :class:`~..pipeline.Options`.
+    Returns the entry (see
     :func:`~..evaluation.phantom_report.write_report`).
     """
     from ..errors import OptionError
@@ -59,13 +65,16 @@ def measure_model(
     if patients < 1:
         raise OptionError(f"{patients} patients cannot be measured on; give --patients 1 or more.")
     bundle = Bundle.open(model or DEFAULT_MODEL)
-    results = measure(cohort(patients, seed), bundle, output, Options(device=device), progress)
+    options = Options(device=device, refine=refine).resolved(bundle.manifest)
+    results = measure(cohort(patients, seed), bundle, output, options, progress)
     progress("Writing the report", 0, 1)
     command = (
         f"hemocam measure --patients {patients} --seed {seed} --model {bundle.manifest.name} --output DIR"
     )
+    if refine is not None:
+        command += " --refine" if refine else " --no-refine"
     on = f"{patients} new virtual patients"
-    entry = write_report(results, bundle, command, output, on)
+    entry = write_report(results, bundle, command, output, on, refined=options.refine)
     if enter:
         pictures = {picture["file"]: output / picture["file"] for picture in entry.get("pictures", ())}
         record(bundle.folder, entry, pictures)
@@ -85,6 +94,7 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> int:
                 options.device,
                 options.record,
                 progress,
+                options.refine,
             )
     except KeyboardInterrupt:
         raise Cancelled("Stopped; the same command goes on where it was.") from None

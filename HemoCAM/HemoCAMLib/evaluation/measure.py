@@ -97,27 +97,35 @@ def _keep_worst(results: list[PatientResult]) -> None:
             del result.failures[name]
 
 
-def check_unseen(specs: list[PatientSpec], bundle: Bundle) -> None:
-    """Raise :class:`OptionError` if a patient took part in the training that the manifest tells of."""
-    recipe = bundle.manifest.raw["training"].get("recipe", {})
-    first = recipe.get("seed")
-    if first is None:
-        return
-    used = {first, first + 1000, first + 2000}  # seeds of cohorts: training, validation, test
-    shared = sorted({spec.seed // 1_000_000 for spec in specs} & used)
-    if shared:
-        raise OptionError(
-            f"The patients of seed {shared[0]} took part in the training of {bundle.manifest.name}; "
-            "choose another --seed to measure on new ones."
-        )
+def check_unseen(specs: list[PatientSpec], bundle: Bundle, refinements: bool = True) -> None:
+    """Raise :class:`OptionError` if a patient took part in the training that the manifest tells of.
+
+    Or, with ``refinements``, in the fit of a mask refinement that it holds.
+    """
+    seeds = {spec.seed // 1_000_000 for spec in specs}  # of cohorts
+    first = bundle.manifest.raw["training"].get("recipe", {}).get("seed")
+    parts = [] if first is None else [("training", (first, first + 1000, first + 2000))]
+    if refinements:
+        found = (refiner.about.get("seeds", ()) for refiner in bundle.manifest.refinements.values())
+        parts += [("mask refinement", used) for used in found if isinstance(used, list | tuple)]
+    for part, used in parts:
+        shared = sorted(seed for seed in seeds if seed in used)
+        if shared:
+            raise OptionError(
+                f"The patients of seed {shared[0]} took part in the {part} of {bundle.manifest.name}; "
+                "choose another --seed to measure on new ones."
+            )
 
 
 def fingerprint(bundle: Bundle, options: Options) -> list:
     """What the results of a patient depend on, beside its specification, as JSON values.
 
-    Weights, calibration and input of the model, options, version, and the generator's source.
+    Weights, calibration and input of the model, options, mask refinement, version, and the generator's source.
     """
     manifest = bundle.manifest.raw
     asked = {k: v for k, v in asdict(options).items() if k != "device"}
     parts = [bundle.sha256, manifest["calibration"], manifest["input"], asked, __version__]
+    if options.refine:
+        refiner = bundle.manifest.refiner(options.method, options.stage, options.target, options.scale)
+        parts.append(refiner.to_dict())
     return [*parts, generator_digest()]

@@ -194,7 +194,7 @@ def _failures(
         return {}
     manifest, options = bundle.manifest, analysis.options
     hu = network_slabs(patient.ct, manifest)[4]
-    labels = analysis.order.view(patient.labels.array)
+    labels, mask = (analysis.order.view(v.array) for v in (patient.labels, analysis.mask))
     cells = stage_cells(bundle.network(), options.stage, manifest.size)
     own = HeadGrid.alone(manifest.size, manifest.field_of_view_mm)
     found = {}
@@ -202,10 +202,11 @@ def _failures(
         start, stop = analysis.slabs.edges[slab], analysis.slabs.edges[slab + 1]
         share = of_target(labels[start:stop], options.target).mean(axis=0, dtype=np.float32)[None]
         heat = own.paint(analysis.scaled.maps[slab : slab + 1], cells)[0]
+        inside = mask[start:stop].mean(axis=0, dtype=np.float32)[None]
         found[name] = Failure(
             picture=np.round(255 * window(hu[slab], 40, 80)).astype(np.uint8),
             heat=np.round(255 * heat).astype(np.uint8),
-            mask=heat >= options.threshold,
+            mask=analysis.grid.sample_values(inside)[0] >= 0.5,
             truth=analysis.grid.sample_values(share)[0] >= 0.5,
             weight=float(weights[name][slab]),
         )

@@ -29,7 +29,13 @@ FAILURE_HEADINGS = {
 
 
 def write_report(
-    results: list[PatientResult], bundle: Bundle, command: str, folder: Path, on: str, seed: int = 0
+    results: list[PatientResult],
+    bundle: Bundle,
+    command: str,
+    folder: Path,
+    on: str,
+    seed: int = 0,
+    refined: bool = False,
 ) -> dict:
     """Write the report to ``folder`` and return it as the manifest's ``measured`` holds it.
 
@@ -50,8 +56,12 @@ def write_report(
         What it was measured on, as words for "On ...".
     seed:
         Of the bootstrap.
+    refined:
+        Whether the masks are refined.
     """
     manifest = bundle.manifest
+    masks = "the map joined with the HU (refined)" if refined else "the map at or above its threshold (plain)"
+    notes = (*NOTES, f"Masks: {masks}.")
     found, slices = tables(results, manifest, seed), Slices.of(results, manifest)
     write_csv(found, folder / "measurement.csv")
     write_rows(_slice_rows(results, slices, manifest), folder / "slices.csv")
@@ -63,7 +73,7 @@ def write_report(
         f"Model SHA-256 `{bundle.sha256}`; class `{manifest.target}`; {manifest.method}, stage {manifest.stage}, "
         f"mask threshold {manifest.mask_threshold(manifest.method, manifest.stage):g}, probability threshold "
         f"{manifest.calibration[manifest.target][2]:g}.", "",
-        *NOTES, "",
+        *notes, "",
         *[line for table in found for line in table.markdown()],
         "![ROC and reliability curves](curves.png)", "",
         *(["![What went wrong](failures.png)", ""] if failures else []),
@@ -75,7 +85,7 @@ def write_report(
         "command": command,
         "values": {row.label: row.estimates[0].text() for row in overall.rows},
         "tables": [table.entry() for table in others],
-        "notes": " ".join(NOTES),
+        "notes": " ".join(notes),
     }
     if failures:
         entry["pictures"] = [{"file": "failures.png", "caption": failures}]

@@ -11,7 +11,12 @@ from ..models.manifest import Manifest
 from .tables import write_bytes, write_text
 
 
-def record(folder: Path, entry: dict, pictures: dict[str, Path] | None = None) -> Manifest:
+def record(
+    folder: Path,
+    entry: dict,
+    pictures: dict[str, Path] | None = None,
+    refinement: dict | None = None,
+) -> Manifest:
     """Write ``entry`` to the bundle's ``model.json`` and the card anew.
 
     An entry on the same cases (``on``), or with a picture of the same name, gives way to the new one, so a
@@ -26,6 +31,9 @@ def record(folder: Path, entry: dict, pictures: dict[str, Path] | None = None) -
         ``on``, ``command``, ``values``; ``tables`` and ``pictures`` if wanted (see :func:`~..models.card.card`).
     pictures:
         File name in the bundle: the file to copy there.
+    refinement:
+        A fitted mask refinement, as the manifest's ``explanation.refinements`` lists them; one for the same maps
+        gives way to it.
 
     Raises
     ------
@@ -39,6 +47,10 @@ def record(folder: Path, entry: dict, pictures: dict[str, Path] | None = None) -
         old for old in content["measured"] if old["on"] != entry["on"] and not _files(old) & _files(entry)
     ]
     content["measured"] = [*others, entry]
+    if refinement is not None:
+        kept = content["explanation"].get("refinements", [])
+        kept = [old for old in kept if _maps(old) != _maps(refinement)]
+        content["explanation"]["refinements"] = [*kept, refinement]
     manifest = Manifest.of(content)
     try:
         for name, source in (pictures or {}).items():
@@ -51,6 +63,10 @@ def record(folder: Path, entry: dict, pictures: dict[str, Path] | None = None) -
             f"The model in {folder} cannot be written ({error.strerror}); copy the folder and give that one."
         ) from None
     return manifest
+
+
+def _maps(refinement: dict) -> list:
+    return [refinement[key] for key in ("method", "stage", "target", "scale")]
 
 
 def _files(entry: dict) -> set[str]:

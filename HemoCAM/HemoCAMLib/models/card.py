@@ -103,7 +103,17 @@ def _interface(manifest: Manifest) -> list[str]:
         f"- Output: calibrated probabilities, positive from these on: {', '.join(thresholds)}",
         f"- Explained by default: `{manifest.target}`, {manifest.method} at stage {manifest.stage}, mask "
         f"threshold {manifest.mask_threshold(manifest.method, manifest.stage):g}{of_pictures}",
+        *_refinements(manifest),
         f"- Weights: `{manifest.weights_file}`, SHA-256 `{manifest.sha256}`",
+    ]
+
+
+def _refinements(manifest: Manifest) -> list[str]:
+    return [
+        f"- Refined by default: masks of {method} at stage {stage}, class `{target}`, scale {scale}, are the map "
+        f"joined with the HU under it, from P(blood) = {refiner.high:g} on and what is connected down to "
+        f"{refiner.low:g} ({_inline(refiner.about)}); not those of pictures, which have no HU"
+        for (method, stage, target, scale), refiner in manifest.refinements.items()
     ]
 
 
