@@ -7,7 +7,9 @@ storage classes. No torch here, and no Qt.
 from .analysis import content_of
 from .content import SceneContent, SliceRow
 from .nodes import node_to_volume, volume_to_node
-from .results import SceneNodes, add_results, show_results
+from .record import SceneNodes, results_of
+from .results import add_results, show_results
+from .runs import put_results, remove_results
 from .segmentations import segmentation_to_volume, write_segmentation
 from .storage import load_scene, new_scene, save_scene
 
@@ -20,6 +22,9 @@ __all__ = [
     "load_scene",
     "new_scene",
     "node_to_volume",
+    "put_results",
+    "remove_results",
+    "results_of",
     "save_scene",
     "segmentation_to_volume",
     "show_results",

@@ -125,6 +125,30 @@ def node_to_volume(node: slicer.vtkMRMLScalarVolumeNode) -> Volume:
     return Volume(from_image_data(image), ijk_to_ras, node.GetName())
 
 
+def local_affine(volume: Volume, node: slicer.vtkMRMLVolumeNode) -> np.ndarray:
+    """Return the affine (4, 4) that places a volume of world RAS under the parent transform of a volume node.
+
+    Where the volume lies on the node's own grid, it is the node's own matrix, to the last bit.
+
+    Raises
+    ------
+    InputError
+        If the node lies under a transform that no affine can express.
+    """
+    if node.GetParentTransformNode() is None:
+        return volume.ijk_to_ras
+    to_world = world_matrix(node)
+    matrix = vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    own = from_vtk_matrix(matrix)
+    image = node.GetImageData()
+    if image is not None and image.GetDimensions()[::-1] == volume.shape:
+        placed = Volume(volume.array, to_world @ own)
+        if placed.same_grid(volume):
+            return own
+    return np.linalg.inv(to_world) @ volume.ijk_to_ras
+
+
 def world_matrix(node: slicer.vtkMRMLTransformableNode) -> np.ndarray:
     """Return the matrix (4, 4) of a node's parent transforms to world RAS.
 

@@ -1,4 +1,4 @@
-"""What the classifier said about every slice, and how the mask compares: tables and a plot."""
+"""What the classifier said about every slice, and how the mask compares: tables."""
 
 from __future__ import annotations
 
@@ -10,50 +10,73 @@ from vtkmodules.vtkCommonCore import (
     vtkIntArray,
     vtkStringArray,
 )
+from vtkmodules.vtkCommonDataModel import vtkTable
 
-from .content import SceneContent
+from ..errors import InputError
+from .changes import Changes
+from .content import SceneContent, SliceRow
 from .nodes import add_node
 
 INDEX, POSITION, GATED, ACQUIRED = "slice", "position_mm", "gated", "acquired"
 METRIC_NAME, METRIC_VALUE = "Metric name", "Metric value"
-_GATE_POSITION, _GATE = "position_mm", "gate"
+OUTDATED = "HemoCAM.outdated"
+_OUTDATED_ROW = ("HemoCAM: outdated", "the mask has changed since; compare again")
+
+Rows = list[tuple[str, str | float]]
 
 
-def _column(kind: type[vtkAbstractArray], name: str, values: list) -> vtkAbstractArray:
-    column = kind()
-    column.SetName(name)
+def column(kind: type[vtkAbstractArray], name: str, values: list) -> vtkAbstractArray:
+    """Return values as a column of a table."""
+    array = kind()
+    array.SetName(name)
     for value in values:
-        column.InsertNextValue(value)
-    return column
+        array.InsertNextValue(value)
+    return array
 
 
-def _table(scene: slicer.vtkMRMLScene, name: str, columns: list[vtkAbstractArray]) -> slicer.vtkMRMLTableNode:
-    node = add_node(scene, "vtkMRMLTableNode", name)
-    for column in columns:
-        node.AddColumn(column)
-    node.SetLocked(True)
-    node.SetUseColumnTitleAsColumnHeader(True)
-    node.AddDefaultStorageNode()
+def table_of(columns: list[vtkAbstractArray]) -> slicer.vtkMRMLTableNode:
+    """Return columns as a table node outside of any scene, to be shown by :func:`put_table`."""
+    node = slicer.vtkMRMLTableNode()
+    for array in columns:
+        node.AddColumn(array)
     return node
 
 
-def add_slice_table(scene: slicer.vtkMRMLScene, content: SceneContent, name: str) -> slicer.vtkMRMLTableNode:
-    """Add the table of slices, one row each.
+def put_table(
+    changes: Changes,
+    scene: slicer.vtkMRMLScene,
+    node: slicer.vtkMRMLTableNode | None,
+    content: slicer.vtkMRMLTableNode,
+    name: str,
+) -> slicer.vtkMRMLTableNode:
+    """Give a table node the columns of ``content`` and what is said about them; add one where there is none."""
+    if node is None:
+        node = add_node(scene, "vtkMRMLTableNode", name)
+        node.SetLocked(True)
+        node.SetUseColumnTitleAsColumnHeader(True)
+        node.AddDefaultStorageNode()
+    changes.do(node.SetAndObserveTable, content.GetTable(), node.GetTable())
+    changes.do(node.SetAndObserveSchema, content.GetSchema(), node.GetSchema())
+    return node
+
+
+def slice_table(content: SceneContent) -> slicer.vtkMRMLTableNode:
+    """Return the table of slices, one row each, as a node outside of any scene.
 
     Columns: ``slice`` (int), ``position_mm`` (double), the probability of each class under the class's name
     (double, 0..1), ``gated`` and ``acquired`` (bit). Slicer writes doubles with six digits.
     """
     rows = content.slices
     columns = [
-        _column(vtkIntArray, INDEX, [int(row.index) for row in rows]),
-        _column(vtkDoubleArray, POSITION, [float(row.position_mm) for row in rows]),
+        column(vtkIntArray, INDEX, [int(row.index) for row in rows]),
+        column(vtkDoubleArray, POSITION, [float(row.position_mm) for row in rows]),
     ]
     for label in content.classes:
         probabilities = [float(row.probabilities[label]) for row in rows]
-        columns.append(_column(vtkDoubleArray, label, probabilities))
-    columns.append(_column(vtkBitArray, GATED, [int(row.gated) for row in rows]))
-    columns.append(_column(vtkBitArray, ACQUIRED, [int(row.acquired) for row in rows]))
-    node = _table(scene, name, columns)
+        columns.append(column(vtkDoubleArray, label, probabilities))
+    columns.append(column(vtkBitArray, GATED, [int(row.gated) for row in rows]))
+    columns.append(column(vtkBitArray, ACQUIRED, [int(row.acquired) for row in rows]))
+    node = table_of(columns)
     node.SetColumnUnitLabel(POSITION, "mm")
     node.SetColumnDescription(POSITION, "position along the slice normal, rising toward the head")
     for label in content.classes:
@@ -63,80 +86,50 @@ def add_slice_table(scene: slicer.vtkMRMLScene, content: SceneContent, name: str
     return node
 
 
-def add_comparison_table(
-    scene: slicer.vtkMRMLScene, rows: list[tuple[str, str | float]], name: str
-) -> slicer.vtkMRMLTableNode:
-    """Add the table of the comparison with a reference: name and value of each metric, both as text."""
+def rows_of_slices(node: slicer.vtkMRMLTableNode) -> list[SliceRow]:
+    """Return what a table of slices says, in the table's order.
+
+    Raises
+    ------
+    InputError
+        If columns of it were removed.
+    """
+    table = node.GetTable()
+    names = [table.GetColumnName(index) for index in range(table.GetNumberOfColumns())]
+    fixed = (INDEX, POSITION, GATED, ACQUIRED)
+    if not set(fixed) <= set(names):
+        raise InputError(f"The table '{node.GetName()}' lost columns of HemoCAM's; run HemoCAM again.")
+    columns = {name: table.GetColumnByName(name) for name in names}
+    classes = [name for name in names if name not in fixed]
+    rows = []
+    for row in range(table.GetNumberOfRows()):
+        value = {name: float(array.GetVariantValue(row).ToDouble()) for name, array in columns.items()}
+        probabilities = {name: value[name] for name in classes}
+        gated, acquired = bool(value[GATED]), bool(value[ACQUIRED])
+        rows.append(SliceRow(int(value[INDEX]), value[POSITION], probabilities, gated, acquired))
+    return rows
+
+
+def comparison_table(rows: Rows) -> slicer.vtkMRMLTableNode:
+    """Return name and value of each metric, both as text, as a table node outside of any scene."""
     values = [value if isinstance(value, str) else f"{value:.6g}" for _, value in rows]
     # Slicer's table reader takes double quotes for delimiters and drops what stands before them.
-    texts = [[text.replace('"', "'") for text in column] for column in ([n for n, _ in rows], values)]
-    columns = [
-        _column(vtkStringArray, title, column)
-        for title, column in zip((METRIC_NAME, METRIC_VALUE), texts, strict=True)
-    ]
-    return _table(scene, name, columns)
+    texts = [[text.replace('"', "'") for text in texts] for texts in ([n for n, _ in rows], values)]
+    titles = (METRIC_NAME, METRIC_VALUE)
+    return table_of([column(vtkStringArray, *pair) for pair in zip(titles, texts, strict=True)])
 
 
-def add_probability_plot(
-    scene: slicer.vtkMRMLScene,
-    content: SceneContent,
-    table: slicer.vtkMRMLTableNode,
-    name: str,
-) -> tuple[slicer.vtkMRMLPlotChartNode, list[slicer.vtkMRMLPlotSeriesNode]]:
-    """Add a chart of the target's probability along the head, with the gate where it is known.
-
-    Returns
-    -------
-    The chart, and its series: the probability first, then the gate's line if ``content.description`` has a
-    number under ``gate``.
-    """
-    # A "line" plot in Slicer counts rows; only a scatter plot reads the column of positions.
-    series = [
-        _series(scene, f"{content.target} probability", table, POSITION, content.target, (0.85, 0.3, 0.1))
-    ]
-    gate = content.description.get("gate")
-    if isinstance(gate, int | float) and content.slices:
-        positions = [row.position_mm for row in content.slices]
-        ends = [float(min(positions)), float(max(positions))]
-        columns = [
-            _column(vtkDoubleArray, _GATE_POSITION, ends),
-            _column(vtkDoubleArray, _GATE, [float(gate)] * 2),
-        ]
-        line = _table(scene, f"{name} gate", columns)
-        line.SetHideFromEditors(True)
-        series.append(_series(scene, f"gate {gate:g}", line, _GATE_POSITION, _GATE, (0.45, 0.45, 0.45)))
-        series[-1].SetLineStyle(slicer.vtkMRMLPlotSeriesNode.LineStyleDash)
-        series[-1].SetMarkerStyle(slicer.vtkMRMLPlotSeriesNode.MarkerStyleNone)
-
-    chart = add_node(scene, "vtkMRMLPlotChartNode", name)
-    for node in series:
-        chart.AddAndObservePlotSeriesNodeID(node.GetID())
-    chart.SetTitle(f"Probability of {content.target} along the head")
-    chart.SetXAxisTitle("Position along the slice normal, feet to head (mm)")
-    chart.SetYAxisTitle("Probability")
-    chart.SetYAxisRangeAuto(False)
-    chart.SetYAxisRange(0.0, 1.0)
-    chart.SetLegendVisibility(len(series) > 1)
-    chart.SetGridVisibility(True)
-    return chart, series
+def rows_of_comparison(node: slicer.vtkMRMLTableNode) -> list[tuple[str, str]]:
+    """Return the rows of a comparison's table, name and value as text."""
+    return [(node.GetCellText(row, 0), node.GetCellText(row, 1)) for row in range(node.GetNumberOfRows())]
 
 
-def _series(
-    scene: slicer.vtkMRMLScene,
-    name: str,
-    table: slicer.vtkMRMLTableNode,
-    x_column: str,
-    y_column: str,
-    color: tuple[float, float, float],
-) -> slicer.vtkMRMLPlotSeriesNode:
-    node = add_node(scene, "vtkMRMLPlotSeriesNode", name)
-    node.SetAndObserveTableNodeID(table.GetID())
-    node.SetPlotType(slicer.vtkMRMLPlotSeriesNode.PlotTypeScatter)
-    node.SetXColumnName(x_column)
-    node.SetYColumnName(y_column)
-    node.SetLineStyle(slicer.vtkMRMLPlotSeriesNode.LineStyleSolid)
-    node.SetLineWidth(2)
-    node.SetMarkerStyle(slicer.vtkMRMLPlotSeriesNode.MarkerStyleCircle)
-    node.SetMarkerSize(5)
-    node.SetColor(*color)
-    return node
+def mark_outdated(changes: Changes, node: slicer.vtkMRMLTableNode) -> None:
+    """Say in a comparison's table, by a row of its own and an attribute, that it speaks of an earlier mask."""
+    if node.GetAttribute(OUTDATED):
+        return
+    said = comparison_table([*rows_of_comparison(node), _OUTDATED_ROW]).GetTable()
+    old = vtkTable()
+    old.ShallowCopy(node.GetTable())
+    changes.do(node.SetAndObserveTable, said, old)
+    changes.attribute(node, OUTDATED, "true")

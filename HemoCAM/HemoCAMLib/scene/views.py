@@ -7,6 +7,7 @@ import slicer
 from vtkmodules.vtkCommonMath import vtkMatrix3x3
 
 from ..volumes.volume import Volume
+from .changes import all_nodes
 from .nodes import node_to_volume
 
 SLICE_VIEWS = ("Red", "Yellow", "Green")
@@ -50,15 +51,17 @@ def show_in_slice_views(
 
 def show_chart_and_table(
     scene: slicer.vtkMRMLScene,
-    chart: slicer.vtkMRMLPlotChartNode,
-    table: slicer.vtkMRMLTableNode,
+    chart: slicer.vtkMRMLPlotChartNode | None,
+    table: slicer.vtkMRMLTableNode | None,
 ) -> None:
-    """Make ``chart`` and ``table`` those that Slicer's plot and table views show."""
+    """Make ``chart`` and ``table`` those that Slicer's plot and table views show; None leaves them as they are."""
     selection = singleton(scene, "vtkMRMLSelectionNode", "Singleton")
-    selection.SetActivePlotChartID(chart.GetID())
-    selection.SetActiveTableID(table.GetID())
-    for index in range(scene.GetNumberOfNodesByClass("vtkMRMLPlotViewNode")):
-        scene.GetNthNodeByClass(index, "vtkMRMLPlotViewNode").SetPlotChartNodeID(chart.GetID())
+    if table is not None:
+        selection.SetActiveTableID(table.GetID())
+    if chart is not None:
+        selection.SetActivePlotChartID(chart.GetID())
+        for view in all_nodes(scene, "vtkMRMLPlotViewNode"):
+            view.SetPlotChartNodeID(chart.GetID())
 
 
 def aim_slice_views(
@@ -104,6 +107,26 @@ def aim_slice_views(
         node.SetFieldOfView(float(scale * columns), float(scale * rows), node.GetFieldOfView()[2])
 
 
+def jump(scene: slicer.vtkMRMLScene, ras: np.ndarray, slice_normal: np.ndarray) -> None:
+    """Let all slice views pass through a point, and axial ones show the plane of the CT's slices.
+
+    Zoom and pan stay. Views that a user turned to another orientation keep it.
+
+    Parameters
+    ----------
+    scene:
+        A scene with slice view nodes, in whatever layout; without, nothing happens.
+    ras:
+        The point in mm, shape (3,).
+    slice_normal:
+        Unit normal of the CT's axial slices in RAS, shape (3,).
+    """
+    for node in all_nodes(scene, "vtkMRMLSliceNode"):
+        if node.GetOrientation() in ("Axial", ORIENTATION):
+            _tilt(node, slice_normal)
+        node.JumpSliceByOffsetting(*map(float, ras))
+
+
 def _axes(node: slicer.vtkMRMLSliceNode) -> np.ndarray:
     matrix = node.GetSliceToRAS()
     return np.array([[matrix.GetElement(row, column) for column in range(3)] for row in range(3)])
@@ -111,11 +134,12 @@ def _axes(node: slicer.vtkMRMLSliceNode) -> np.ndarray:
 
 def _tilt(node: slicer.vtkMRMLSliceNode, normal: np.ndarray) -> None:
     """Turn an axial view into the slices' plane, as one more entry of the view's list of orientations."""
-    if normal[2] > 1.0 - 1e-9:
-        return  # the slices are axial
-    across = np.array(
-        [-1.0, 0.0, 0.0]
-    )  # the patient's left on the viewer's right, as in Slicer's axial views
+    if normal[2] > 1.0 - 1e-9:  # the slices are axial
+        if node.GetOrientation() == ORIENTATION:  # those of another CT were not
+            node.SetOrientation("Axial")
+        return
+    # The patient's left on the viewer's right, as in Slicer's axial views; if the slices are sagittal, the front.
+    across = np.array([-1.0, 0.0, 0.0]) if abs(normal[0]) < 0.9 else np.array([0.0, 1.0, 0.0])
     across -= (across @ normal) * normal
     across /= np.linalg.norm(across)
     preset = vtkMatrix3x3()

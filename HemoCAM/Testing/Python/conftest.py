@@ -72,6 +72,30 @@ def head() -> Volume:
     return bodies.head(bodies.SMALL, bodies.SPACING)
 
 
+@pytest.fixture(scope="session")
+def content():
+    """Results to be put into a scene (scene_cases.py)."""
+    from scene_cases import make_content
+
+    return make_content()
+
+
+@pytest.fixture(scope="session")
+def saved(content, tmp_path_factory):
+    """These results in a file: (path, nodes, scene)."""
+    from scene_cases import save_results
+
+    return save_results(content, tmp_path_factory.mktemp("a folder"))
+
+
+@pytest.fixture(scope="session")
+def loaded(saved):
+    """The scene of that file, loaded; nobody changes it."""
+    from HemoCAMLib.scene import load_scene
+
+    return load_scene(saved[0])
+
+
 def random_affine(rng: np.random.Generator, spacing: np.ndarray) -> np.ndarray:
     """An oblique IJK-to-RAS matrix: near one of the 48 axis orders and flips, then turned by up to 25 degrees."""
     from scipy.spatial.transform import Rotation

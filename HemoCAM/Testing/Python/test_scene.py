@@ -3,11 +3,10 @@
 import re
 
 import numpy as np
-import pytest
 import slicer
 from HemoCAMLib import scene as scenes
 from HemoCAMLib.scene.colors import heat_rgb
-from scene_cases import AWKWARD, PEAK, SHAPE, make_content, named, save_results
+from scene_cases import AWKWARD, PEAK, SHAPE, make_content, named
 from vtkmodules.util import numpy_support
 
 TERMS = {
@@ -15,21 +14,6 @@ TERMS = {
     "type": "SCT^50960005^Hemorrhage",
     "region": "SCT^12738006^Brain",
 }
-
-
-@pytest.fixture(scope="module")
-def content():
-    return make_content()
-
-
-@pytest.fixture(scope="module")
-def saved(content, tmp_path_factory):
-    return save_results(content, tmp_path_factory.mktemp("a folder"))
-
-
-@pytest.fixture(scope="module")
-def loaded(saved):
-    return scenes.load_scene(saved[0])
 
 
 def column(node, name):

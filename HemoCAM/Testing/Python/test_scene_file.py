@@ -9,22 +9,7 @@ import numpy as np
 import pytest
 from HemoCAMLib import scene as scenes
 from HemoCAMLib.errors import Cancelled, InputError, OutputError
-from scene_cases import make_content, named, save_results
-
-
-@pytest.fixture(scope="module")
-def content():
-    return make_content()
-
-
-@pytest.fixture(scope="module")
-def saved(content, tmp_path_factory):
-    return save_results(content, tmp_path_factory.mktemp("a folder"))
-
-
-@pytest.fixture(scope="module")
-def loaded(saved):
-    return scenes.load_scene(saved[0])
+from scene_cases import named
 
 
 def test_nothing_in_the_bundle_names_a_place_outside(saved):
