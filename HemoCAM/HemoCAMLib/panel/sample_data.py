@@ -21,6 +21,7 @@ from ..phantoms.patient import KINDS, Patient, PatientSpec, demo_spec, make_pati
 from ..progress import Progress, silent
 
 CATEGORY = "HemoCAM"
+ICONS = Path(__file__).resolve().parents[2] / "Resources" / "Icons"
 # Hues apart from the mask's red and from the heat map's colours, and told apart by the colour blind.
 COLORS = {
     "epidural": (0.34, 0.71, 0.91),
@@ -198,16 +199,16 @@ class _Maker:
             return []
 
 
-def register_samples(icons: Path, prepare: Callable[[], bool] | None = None) -> None:
+def register_samples(prepare: Callable[[], bool] | None = None, icons: Path = ICONS) -> None:
     """Register the samples with Slicer's Sample Data module; for the module's ``startupCompleted``.
 
     Parameters
     ----------
-    icons:
-        The folder ``Resources/Icons``.
     prepare:
         Called where PyTorch is missing when a sample is asked for; it may offer to install it, and tells whether
         it is there now. Without it, a sentence says what to do.
+    icons:
+        Folder of the thumbnails.
     """
     import SampleData
 

@@ -7,15 +7,12 @@ import types
 import numpy as np
 import pytest
 import slicer
-from conftest import ROOT
 from HemoCAMLib.errors import HemoCAMError
 from HemoCAMLib.panel import sample_data
 from HemoCAMLib.panel.sample_data import COLORS, SAMPLES, make_sample, register_samples
 from HemoCAMLib.phantoms.patient import KINDS, PatientSpec, make_patient
 from HemoCAMLib.scene import load_scene, new_scene, node_to_volume, save_scene, segmentation_to_volume
 from PIL import Image
-
-ICONS = ROOT / "HemoCAM" / "Resources" / "Icons"
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +124,7 @@ def registered(monkeypatch):
 
 def test_the_samples_are_registered_once_each_with_a_thumbnail(registered):
     for _ in range(2):  # the module was reloaded
-        register_samples(ICONS)
+        register_samples()
     assert list(registered) == ["HemoCAM"]
     assert [source.sampleName for source in registered["HemoCAM"]] == [sample.name for sample in SAMPLES]
     for source in registered["HemoCAM"]:
@@ -138,7 +135,7 @@ def test_the_samples_are_registered_once_each_with_a_thumbnail(registered):
 def test_a_button_makes_its_sample_in_slicers_scene(registered, drawn, monkeypatch):
     scene = new_scene()
     monkeypatch.setattr(slicer, "mrmlScene", scene, raising=False)
-    register_samples(ICONS)
+    register_samples()
     source = registered["HemoCAM"][1]
     ct, labels = source.customDownloader(source)
     assert ct.GetScene() is scene and labels.GetSegmentation().GetNumberOfSegments() == 5
@@ -153,7 +150,7 @@ def test_without_torch_one_sentence_says_what_to_do(registered, monkeypatch):
     shown = []
     monkeypatch.setattr(slicer, "mrmlScene", scene, raising=False)
     monkeypatch.setattr(slicer.util, "errorDisplay", lambda text, **_: shown.append(text), raising=False)
-    register_samples(ICONS)
+    register_samples()
     source = registered["HemoCAM"][0]
     assert source.customDownloader(source) == []
     assert len(shown) == 1 and "not installed" in shown[0]
@@ -165,7 +162,7 @@ def test_without_torch_the_panel_may_offer_to_install_it(agreed, registered, dra
     there = []
     monkeypatch.setattr(sample_data, "can_make_samples", lambda: bool(there))
     monkeypatch.setattr(slicer, "mrmlScene", new_scene(), raising=False)
-    register_samples(ICONS, prepare=lambda: agreed and not there.append("torch"))
+    register_samples(prepare=lambda: agreed and not there.append("torch"))
     source = registered["HemoCAM"][0]
     assert len(source.customDownloader(source)) == (2 if agreed else 0)
 
