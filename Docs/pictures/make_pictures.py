@@ -9,6 +9,8 @@ of its own:
     pictures/bin/pip install "trame-slicer[standalone]==2.0.0" pillow
     hemocam demo --output demo
     pictures/bin/python Docs/pictures/make_pictures.py demo/scene.mrb Docs/pictures
+
+A scene without results will do, too; it has no curve then.
 """
 
 from __future__ import annotations
@@ -29,19 +31,22 @@ from vtkmodules.vtkCommonMath import vtkMatrix4x4
 from vtkmodules.vtkRenderingCore import vtkRenderWindow, vtkWindowToImageFilter
 from vtkmodules.vtkViewsContext2D import vtkContextView
 
+VIEWS = ("axial", "four-up", "plot")
 SLICES = ("Red", "Yellow", "Green")
-# What HemoCAM names them, behind the name of the CT.
-MASK, REFERENCE = " CAM mask", " reference"
 BAR, GAP = 18, 4
 BARS = {"Red": "#f34a33", "Yellow": "#edd54c", "Green": "#6eb04b", "3-D": "#7474cd", "Plot": "#b0b0b0"}
 HEAD_HU = -300.0  # what is denser belongs to the head or its support
 
 
 def main() -> None:
-    """Read the scene and write ``axial.png``, ``four-up.png`` and ``plot.png``."""
+    """Read the scene and write a picture a view."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("scene", type=Path, help="scene.mrb of a result")
     parser.add_argument("folder", type=Path, help="where the pictures go")
+    parser.add_argument("--prefix", default="", help="what the names of the files begin with")
+    parser.add_argument(
+        "--views", nargs="+", choices=VIEWS, default=VIEWS, metavar="VIEW", help=", ".join(VIEWS)
+    )
     options = parser.parse_args()
     vtkObject.GlobalWarningDisplayOff()  # views that are drawn while the scene loads still miss its colours
     app = SlicerApp()
@@ -51,9 +56,16 @@ def main() -> None:
     if not app.io_manager.load_scene(options.scene):
         parser.error(f"'{options.scene}' could not be read; give a scene.mrb that HemoCAM wrote")
     options.folder.mkdir(parents=True, exist_ok=True)
-    save(axial(app.scene, slices["Red"]), options.folder / "axial.png")
-    save(four_up(app.scene, slices, solid), options.folder / "four-up.png")
-    save(plot(app.scene, (900, 420)), options.folder / "plot.png")
+    selection = app.scene.GetFirstNodeByClass("vtkMRMLSelectionNode")
+    chart = app.scene.GetNodeByID(selection.GetActivePlotChartID() or "")
+    draw = {
+        "axial": lambda: axial(app.scene, slices["Red"]),
+        "four-up": lambda: four_up(app.scene, slices, solid),
+        "plot": lambda: plot(chart, (900, 420)),
+    }
+    for name in options.views:
+        if name != "plot" or chart is not None:
+            save(draw[name](), options.folder / f"{options.prefix}{name}.png")
 
 
 def axial(scene: slicer.vtkMRMLScene, view: SliceView) -> np.ndarray:
@@ -98,12 +110,11 @@ def slice_picture(scene: slicer.vtkMRMLScene, view: SliceView, size: tuple[int, 
 def solid_picture(
     scene: slicer.vtkMRMLScene, view: ThreeDView, axial_view: SliceView, size: tuple[int, int]
 ) -> np.ndarray:
-    """Return the 3-D view with the mask and the reference as surfaces, and the axial slice under them."""
-    for ending in (MASK, REFERENCE):
-        node = node_of(scene, "vtkMRMLSegmentationNode", ending)
-        if node is not None:
-            node.CreateClosedSurfaceRepresentation()
-            node.GetDisplayNode().SetVisibility3D(True)
+    """Return the 3-D view with all segmentations as surfaces, and the axial slice under them."""
+    for index in range(scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")):
+        node = scene.GetNthNodeByClass(index, "vtkMRMLSegmentationNode")
+        node.CreateClosedSurfaceRepresentation()
+        node.GetDisplayNode().SetVisibility3D(True)
     axial_view.set_visible_in_3d(True)
     view.render_window().SetSize(*size)
     view.interactor().UpdateSize(*size)
@@ -119,10 +130,8 @@ def solid_picture(
     return pixels_of(view.render_window())
 
 
-def plot(scene: slicer.vtkMRMLScene, size: tuple[int, int]) -> np.ndarray:
-    """Return the chart of the scene's plot view, drawn with the properties of its MRML nodes."""
-    selection = scene.GetFirstNodeByClass("vtkMRMLSelectionNode")
-    node = scene.GetNodeByID(selection.GetActivePlotChartID())
+def plot(node: slicer.vtkMRMLPlotChartNode, size: tuple[int, int]) -> np.ndarray:
+    """Return a chart, drawn with the properties of its MRML nodes."""
     view = vtkContextView()
     view.GetRenderWindow().SetOffScreenRendering(True)
     view.GetRenderWindow().SetMultiSamples(8)
@@ -165,12 +174,6 @@ def titled(pixels: np.ndarray, name: str) -> np.ndarray:
     bar = Image.new("RGB", (pixels.shape[1], BAR), BARS[name])
     ImageDraw.Draw(bar).text((6, 2), name, fill="black", font=ImageFont.load_default(13))
     return np.vstack([np.asarray(bar), pixels])
-
-
-def node_of(scene: slicer.vtkMRMLScene, class_name: str, ending: str) -> slicer.vtkMRMLNode | None:
-    """Return the node of a class whose name ends so; None where there is none."""
-    nodes = [scene.GetNthNodeByClass(i, class_name) for i in range(scene.GetNumberOfNodesByClass(class_name))]
-    return next((node for node in nodes if node.GetName().endswith(ending)), None)
 
 
 def head_corners(scene: slicer.vtkMRMLScene) -> np.ndarray:
