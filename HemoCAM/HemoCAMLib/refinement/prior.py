@@ -47,10 +47,10 @@ class Prior:
     def __post_init__(self) -> None:
         if len(self.of_map) != len(MAP_KNOTS) or len(self.of_distance) != len(DISTANCE_KNOTS_MM):
             raise ValueError("a prior has a number a knot")
-        if not np.isfinite([*self.of_map, *self.of_distance]).all() or (np.diff(self.of_map) < 0).any():
-            raise ValueError("a prior's numbers are finite and rise with the map")
-        if np.abs([*self.of_map, *self.of_distance]).max() > _MOST_STORED:
-            raise ValueError(f"a prior's log-odds lie within {_MOST_STORED:g}")
+        if not (np.abs([*self.of_map, *self.of_distance]) <= _MOST_STORED).all():  # "not <=" catches NaN, too
+            raise ValueError(f"a prior's log-odds are finite and lie within {_MOST_STORED:g}")
+        if (np.diff(self.of_map) < 0).any():
+            raise ValueError("a prior's log-odds rise with the map")
 
     def map_part(self, maps: np.ndarray) -> np.ndarray:
         """``a`` with the base, at map values 0..1, any shape."""

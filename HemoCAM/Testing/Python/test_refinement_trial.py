@@ -1,13 +1,17 @@
 """The trial of the refinement: on a few virtual patients end to end, and its tables by hand."""
 
 import csv
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
+from HemoCAMLib.phantoms.cohort import cohort
+from HemoCAMLib.refinement import trial as trial_module
 from HemoCAMLib.refinement.refiner import Refiner
 from HemoCAMLib.refinement.synthetic import synthetic_map
-from HemoCAMLib.refinement.trial import main
-from HemoCAMLib.refinement.trial_report import Measured, tables
+from HemoCAMLib.refinement.trial import Maps, run
+from HemoCAMLib.refinement.trial_report import Measured, gain, tables, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,51 +20,50 @@ NAMES = ("plain", "plain, threshold chosen here", "refined")
 
 @pytest.fixture(scope="module")
 def trial(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("trial") / "new"
-    arguments = ["--patients", "4", "--validation", "3", "--maps", "synthetic", "--output", str(folder)]
-    assert main(arguments) == 0
-    return folder
+    """A trial on maps made of the truth: its folder, refiner and entry."""
+    folder = tmp_path_factory.mktemp("trial")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trial_module, "cohort", partial(cohort, size=128, slice_mm=8.0, healthy=0.0))
+        refiner, rows = run(5, 3, 3, 5120, Maps(None))
+    return folder, refiner, write(folder, refiner, rows, "hemocam refine ...")
 
 
 def test_a_trial_writes_its_refiner_tables_and_patients(trial):
-    assert {p.name for p in trial.iterdir()} == {"refiner.json", "trial.md", "trial.csv", "patients.csv"}
-    refiner = Refiner.from_json((trial / "refiner.json").read_text(encoding="utf-8"))
-    assert refiner.about["fitted on"] == 4
-    text = (trial / "trial.md").read_text(encoding="utf-8")
+    folder, refiner, entry = trial
+    assert {p.name for p in folder.iterdir()} == {
+        "refiner.json",
+        "refinement.md",
+        "refinement.csv",
+        "patients.csv",
+    }
+    assert Refiner.from_json((folder / "refiner.json").read_text(encoding="utf-8")) == refiner
+    assert refiner.about["fitted on"] == 5
+    assert refiner.about["seeds"] == [5120, 5121]  # those who must not be measured on
+    text = (folder / "refinement.md").read_text(encoding="utf-8")
     assert f"low {refiner.low:g}, high {refiner.high:g}" in text
-    with (trial / "patients.csv").open(newline="", encoding="utf-8") as stream:
+    with (folder / "patients.csv").open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
-    assert len(rows) == 4
+    assert [int(r["seed"]) // 1_000_000 for r in rows] == [5122] * 3
     bleeding = [r for r in rows if float(r["ml"]) > 0]
     gain = [float(r["Dice: refined"]) - float(r["Dice: plain"]) for r in bleeding]
     assert np.mean(gain) > 0.1  # on maps made of the truth it has to win
-    with (trial / "trial.csv").open(newline="", encoding="utf-8") as stream:
+    with (folder / "refinement.csv").open(newline="", encoding="utf-8") as stream:
         (row,) = (
             r for r in csv.DictReader(stream) if (r["group"], r["figure"]) == ("refined", "gain on plain")
         )
     assert float(row["value"]) == pytest.approx(np.mean(gain), abs=2e-4)
+    plain = np.mean([float(r["Dice: plain"]) for r in bleeding])
+    shown = entry["values"][f"mean Dice of the plain mask, {len(bleeding)} bleeding patients"]
+    assert float(shown.split()[0]) == pytest.approx(plain, abs=1e-3)
 
 
-def test_a_trial_does_not_overwrite(trial, capsys):
-    assert main(["--maps", "synthetic", "--output", str(trial)]) == 3
-    assert capsys.readouterr().err.endswith("is not empty; choose another --output.\n")
-
-
-def test_a_trial_of_nobody_is_refused(tmp_path, capsys):
-    assert main(["--patients", "0", "--output", str(tmp_path / "new")]) == 2
-    assert "at least one patient" in capsys.readouterr().err
-
-
-def test_patients_that_trained_the_model_are_refused(tmp_path, tiny_bundle, monkeypatch, capsys):
-    from dataclasses import replace
-
-    from HemoCAMLib.models.bundle import Bundle
-
-    raw = {**tiny_bundle.manifest.raw, "training": {"recipe": {"seed": 41}}}
-    trained = replace(tiny_bundle, manifest=replace(tiny_bundle.manifest, raw=raw))
-    monkeypatch.setattr(Bundle, "open", lambda *_: trained)
-    assert main(["--patients", "1", "--seed", "10", "--output", str(tmp_path / "new")]) == 2
-    assert "seed 41 took part in the training" in capsys.readouterr().err
+def test_the_gain_is_that_of_the_table():
+    rows = [
+        Measured(n, ("subdural",), 9.0, dict(zip(NAMES, (0.2, 0.3, 0.5), strict=True)), dict.fromkeys(NAMES, 0.0))
+        for n in range(6)
+    ]  # fmt: skip
+    assert gain(rows).low == pytest.approx(0.3)
+    assert gain([replace(r, ml=0.0) for r in rows]) is None
 
 
 def test_tables_by_hand():
