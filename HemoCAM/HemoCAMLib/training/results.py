@@ -94,11 +94,11 @@ def measure(
         curve, hits = dice_curve(network, test, manifest, progress)
         threshold = manifest.mask_threshold(manifest.method, manifest.stage)
         chosen = np.abs(THRESHOLDS - threshold).argmin()
-        values["Dice of the default mask, mean over bleeding patients"] = float(curve[chosen])
+        values["Dice of the plain mask, mean over bleeding patients"] = float(curve[chosen])
         values["peak of the map inside the bleeding"] = hits
         curve, hits = picture_dice_curve(network, pictures, manifest, progress)
         chosen = np.abs(THRESHOLDS - manifest.for_pictures().mask_threshold(manifest.method, manifest.stage))
-        values["Dice of the default mask, mean over bleeding screen captures"] = float(curve[chosen.argmin()])
+        values["Dice of the plain mask, mean over bleeding screen captures"] = float(curve[chosen.argmin()])
         values["peak of the map inside the bleeding, screen captures"] = hits
     return {k: round(float(v), 4) for k, v in values.items() if np.isfinite(v)}  # a kind may be missing
 
