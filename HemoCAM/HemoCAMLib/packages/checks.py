@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 
 from .plan import Plan
-from .requirements import SLICER, Need
+from .requirements import SLICER, SOURCE_ONLY, Need
 from .site import Site
 from .troubles import PackageError, Trouble
 from .versions import local, public, satisfies
@@ -24,6 +24,8 @@ def conflicts(needs: Sequence[Need], site: Site) -> list[PackageError]:
         version = site.version(need.name)
         if version is not None and not satisfies(version, need.wanted, by_release=need.feature == SLICER):
             found.append(_unfit(need, version))
+        if need.name in SOURCE_ONLY and version is not None:
+            found += _unmet(need, version, site)
     if not found and any(need.is_torch for need in needs):
         mismatch = torch_mismatch(site)
         if mismatch:
@@ -45,6 +47,22 @@ def _unfit(need: Need, version: str) -> PackageError:
         f"{has}, and does not replace it, because another extension may have brought it; if none needs it, enter "
         f"slicer.util.pip_uninstall('{need.name}') in the Python console, restart Slicer, and press Apply again.",
     )
+
+
+def _unmet(need: Need, version: str, site: Site) -> list[PackageError]:
+    """What a package that pip installed without its dependencies asks for and does not find."""
+    found = []
+    for name, wanted in site.requires(need.name).items():
+        there = site.version(name)
+        if there is not None and not satisfies(there, wanted):
+            found.append(
+                PackageError(
+                    Trouble.CONFLICT,
+                    f"{need.name} {version} needs {wanted}, but Slicer has {name} {there}, which HemoCAM does not "
+                    f"replace; choose the engine hemocam, which does without {need.name}.",
+                )
+            )
+    return found
 
 
 def torch_mismatch(site: Site) -> PackageError | None:

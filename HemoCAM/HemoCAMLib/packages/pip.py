@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from .child import ChildFailed, Watch
+from .requirements import SOURCE_ONLY
 
 
 class Pip(Protocol):
@@ -71,15 +72,21 @@ class ChildPip:
 _QUIET = ("--no-input", "--progress-bar", "off", "--disable-pip-version-check", "--no-warn-script-location")
 
 
-def wheel_arguments(requirements: Sequence[str], constraints: Path) -> list[str]:
-    """Arguments for packages with their dependencies, wheels only: nothing is compiled, on no computer."""
-    return [*_QUIET, "--only-binary", ":all:", "-c", str(constraints), *requirements]
+def arguments(requirements: Sequence[str], constraints: Path, *, alone: bool = False) -> list[str]:
+    """Arguments of ``pip install``.
 
+    All in one call, so that pip either finds versions for all before it writes anything, or refuses. Only wheels
+    are taken, so nothing is compiled on any computer; the exceptions are packages that are published as source
+    only and are pure Python, for which pip fetches setuptools into a temporary folder.
 
-def source_arguments(requirements: Sequence[str], constraints: Path) -> list[str]:
-    """Arguments for packages that are published as source only, each pure Python, so no compiler is needed.
-
-    Their dependencies are left out, because they are needs of their own and there already: so pip can neither
-    bring a second OpenCV over one that Slicer has, nor build anything but these.
+    Parameters
+    ----------
+    requirements:
+        What to install.
+    constraints:
+        The file of :func:`~.constraints.write_constraints`.
+    alone:
+        Leave out dependencies, which are there then.
     """
-    return [*_QUIET, "--no-deps", "-c", str(constraints), *requirements]
+    wheels = ["--only-binary", ":all:", "--no-binary", ",".join(SOURCE_ONLY)]
+    return [*_QUIET, *wheels, *(["--no-deps"] if alone else []), "-c", str(constraints), *requirements]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .requirements import ANALYSIS, INSTEAD, LIBRARY, SLICER, TORCH, Need
+from .requirements import ANALYSIS, INSTEAD, LIBRARY, SLICER, SOURCE_ONLY, TORCH, Need
 from .site import Site
 from .sizes import CUDA, Total, total
 
@@ -19,9 +19,6 @@ _WHY = {
     "grad-cam": "pytorch-grad-cam, the reference library of class activation maps",
 }
 _WHY_OTHERS = {SLICER: "arrays and images", ANALYSIS: "the analysis", LIBRARY: "imported by pytorch-grad-cam"}
-
-# Published as source only, pure Python.
-SOURCE_ONLY = ("grad-cam",)
 
 _SHOWN = ("numpy", "scipy", "simpleitk", "vtk", "requests")
 
@@ -40,12 +37,15 @@ class Plan:
         Download, disk (MB) and number of distributions, with what they bring along; torch without CUDA.
     kept:
         Name: version of all that is installed; none of it is changed.
+    hidden:
+        Whether a module that is needed is there without metadata, so that pip would write over it.
     """
 
     features: tuple[str, ...]
     needs: tuple[Need, ...]
     size: Total
     kept: dict[str, str]
+    hidden: bool = False
 
     @property
     def empty(self) -> bool:
@@ -63,14 +63,21 @@ class Plan:
         return TORCH if any(need.is_torch for need in self.needs) else ()
 
     @property
-    def wheels(self) -> tuple[str, ...]:
-        """Requirements that pip installs with their dependencies, wheels only."""
-        return tuple(n.text for n in self.needs if not n.is_torch and n.name not in SOURCE_ONLY)
+    def pip(self) -> tuple[str, ...]:
+        """Requirements that pip installs: wheels, but for those that are published as source only."""
+        return tuple(need.text for need in self.needs if not need.is_torch and need.name not in self.alone)
 
     @property
-    def sources(self) -> tuple[str, ...]:
-        """Requirements that pip builds from pure Python, without dependencies."""
-        return tuple(n.text for n in self.needs if n.name in SOURCE_ONLY)
+    def alone(self) -> tuple[str, ...]:
+        """Names of those that pip installs by themselves, without dependencies.
+
+        grad-cam, where a module that it imports comes from another distribution than the one that it asks for:
+        with dependencies, pip would write a second OpenCV over the one that is there.
+        """
+        stand_ins = (
+            any(other in self.kept for _, others in INSTEAD.values() for other in others) or self.hidden
+        )
+        return tuple(n for n in SOURCE_ONLY if n in self.names) if stand_ins else ()
 
     @property
     def text(self) -> str:
@@ -120,7 +127,8 @@ class Plan:
 def make_plan(features: Sequence[str], missing: Sequence[Need], site: Site) -> Plan:
     """Sum up what is missing."""
     kept = site.snapshot()
-    return Plan(tuple(features), tuple(missing), total([need.name for need in missing], kept), kept)
+    hidden = any(name not in kept and site.has_module(module) for name, (module, _) in INSTEAD.items())
+    return Plan(tuple(features), tuple(missing), total([need.name for need in missing], kept), kept, hidden)
 
 
 def is_there(need: Need, site: Site) -> bool:

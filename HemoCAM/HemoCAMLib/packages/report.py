@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable
 
 from ..progress import Progress
-from .child import ChildFailed, Watch
+from .child import WRITING, ChildFailed, Watch
 from .plan import Plan
 from .troubles import PackageError, Trouble, explain
+from .versions import canonical
 
 
 def guarded(run: Callable[[Watch], None], report: Report) -> None:
@@ -57,14 +58,20 @@ class Report:
     def __call__(self, line: str | None) -> None:
         """Take a line, or None in between."""
         found = self._LINE.match(line or "")
-        if found and found.group(1) == "Collecting":
-            self._seen.add(re.split(r"[\[<>=!~;]", found.group(2))[0])
-            self._phase = f"Looking for {found.group(2)}"
-        elif found and found.group(1) == "Downloading":
-            self._phase = f"Downloading {_file_name(found.group(2))}"
-        elif found and found.group(1) == "Building wheel for":
-            self._phase = f"Packing {found.group(2)}"
-        elif line and line.startswith("Installing collected packages"):
+        if found:
+            word, what = found.groups()
+            if word == "Collecting":
+                self._seen.add(canonical(re.split(r"[\[<>=!~;@]", what)[0]))
+                self._phase = f"Looking for {what}"
+            elif word == "Building wheel for":
+                self._phase = f"Packing {what}"
+            else:
+                name, version = _file_name(what)
+                self._seen.add(canonical(name))
+                self._phase = (
+                    f"{'Downloading' if word == 'Downloading' else 'Taking'} {name} {version}".rstrip()
+                )
+        elif line and line.startswith(WRITING):
             self._phase = "Writing the packages to disk"
         self._progress(self._phase, min(len(self._seen), self._total - 1), self._total)
 
@@ -73,6 +80,7 @@ class Report:
         self._progress("Checking the packages", self._total, self._total)
 
 
-def _file_name(address: str) -> str:
-    """``torch-2.6.0`` of a wheel's address or file name."""
-    return "-".join(address.rsplit("/", 1)[-1].split("-")[:2])
+def _file_name(address: str) -> tuple[str, str]:
+    """Name and version in a distribution's address or path: ``torch`` and ``2.6.0`` of .../torch-2.6.0-py3...whl."""
+    name, _, rest = re.split(r"[/\\]", address)[-1].partition("-")
+    return name, re.sub(r"\.tar\.gz$|\.zip$|\.metadata$", "", rest.split("-")[0])

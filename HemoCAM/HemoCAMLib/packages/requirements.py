@@ -17,6 +17,9 @@ LIBRARY = "library"
 # torch and torchvision come through the PyTorch extension, so they do not stand in requirements.txt.
 TORCH = ("torch>=2.6,!=2.13.0", "torchvision>=0.21")
 
+# Published as source only; each is pure Python, so that no compiler is needed.
+SOURCE_ONLY = ("grad-cam",)
+
 # Distributions that bring the same module as one that is needed: with one of them there, the needed one would
 # write its files over theirs.
 INSTEAD = {

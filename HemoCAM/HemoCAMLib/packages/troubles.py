@@ -6,7 +6,7 @@ import re
 from enum import Enum
 
 from ..errors import HemoCAMError
-from .versions import canonical
+from .versions import canonical, requirement, satisfies
 
 
 class Trouble(str, Enum):  # noqa: UP042  (StrEnum changes str(); the value goes into settings)
@@ -117,8 +117,8 @@ def explain(output: str, code: int) -> PackageError:
     elif trouble is Trouble.UNAVAILABLE:
         wanted = _match(r"satisfies the requirement (.+?) *(?:[(]|$)", output)
         sentence = (
-            f"The package server has no {wanted} that fits this Slicer's Python and the versions that Slicer has; "
-            f"use the current Slicer."
+            f"The package server was not reached, or has no {wanted} that fits this Slicer's Python and what Slicer has; "
+            f"try again later, or use the current Slicer."
         )
     elif trouble is Trouble.BUILD:
         name = _match(r"(?:Failed building wheel for|Failed to build) '?([\w.-]+)", output)
@@ -137,9 +137,9 @@ def _conflict(output: str) -> str:
     held = re.findall(r"The user requested \(constraint\) (\S+)", output)
     way_out = "use the current Slicer, or remove the extension that brought"
     for there in held:
-        name = _name(there)
+        name, _, version = there.partition("==")
         for who, what in wishes:
-            if _name(what) == name:
+            if _name(what) == _name(name) and not _fits(version, what):
                 return (
                     f"{who} needs {what.strip()}, but Slicer has {there.replace('==', ' ')}, which HemoCAM does not "
                     f"replace; {way_out} {name}."
@@ -151,6 +151,14 @@ def _conflict(output: str) -> str:
             f"{way_out} {_name(held[0])}."
         )
     return f"{wanted} does not go with what Slicer has, and HemoCAM replaces nothing; use the current Slicer."
+
+
+def _fits(version: str, what: str) -> bool:
+    """Whether a version fulfils a requirement; pip's list of a conflict has wishes that are no problem, too."""
+    try:
+        return bool(version) and satisfies(version, requirement(what))
+    except ValueError:
+        return False
 
 
 def _name(text: str) -> str:
