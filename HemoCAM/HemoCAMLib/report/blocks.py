@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ..evaluation.bootstrap import Estimate
-
 
 class Code(str):
     """A text from outside (a case, a file, a command), shown letter by letter and never as markup."""
@@ -149,18 +147,18 @@ def pieces(text: Inline) -> list[str]:
 
 def number(value: float | None, digits: int = 3) -> str:
     """A figure as text; a dash for None."""
-    return "-" if value is None else f"{value:.{digits}f}"
+    text = "-" if value is None else f"{value:.{digits}f}"
+    return text.removeprefix("-") if text != "-" and not float(text) else text  # no negative zero
 
 
 def cell(row: dict | None, digits: int = 3, marked: bool = False) -> Cell:
     """The value of a row of figures with its interval; a dash where there is none."""
     if row is None or row["value"] is None:
         return Cell("-")
-    between = "" if row["low"] is None else f"{row['low']:.{digits}f} to {row['high']:.{digits}f}"
+    between = "" if row["low"] is None else f"{number(row['low'], digits)} to {number(row['high'], digits)}"
     return Cell(number(row["value"], digits), between, marked)
 
 
 def estimate_text(row: dict, digits: int = 3) -> str:
     """``0.912 (0.887 to 0.934)``, as :meth:`~..evaluation.bootstrap.Estimate.text` has it."""
-    value, low, high = (float("nan") if row[k] is None else row[k] for k in ("value", "low", "high"))
-    return Estimate(value, low, high, 0, 0).text(digits)
+    return cell(row, digits).plain()

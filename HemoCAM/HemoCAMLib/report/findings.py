@@ -7,10 +7,10 @@ from ..benchmark.plan import CHOSEN
 from ..evaluation.bootstrap import FEWEST
 from .blocks import Block, Heading, Paragraph, Points, estimate_text, number
 from .further_findings import further_findings
-from .other_tables import p_of, signed_difference, significant
+from .other_tables import LEVEL, p_of, signed_difference, significant
 from .paper import PUBLISHED, SCALE, STAGE, leads
 from .source import Benchmarked, Place, Row
-from .words import counted, label, listed, method_name, place_name
+from .words import counted, listed, method_name, place_name
 
 
 def findings(found: Benchmarked) -> list[str]:
@@ -59,7 +59,8 @@ def _against_second(found: Benchmarked, scale: str, best: Place, second: Place) 
     """Whether the second is told apart: by the pair's test where the two share stage or method, else by ranks."""
     pair = pair_of(found, scale, "dice", name_of(*best), name_of(*second), best, second)
     if pair is not None:
-        return _pair_sentence(pair)
+        family = list(found.rows("pairs", scale=scale, metric="dice", family=pair["family"]))
+        return _pair_sentence(pair, sum(row["p_holm"] is not None for row in family))
     ranks = {
         r["name"]: r for r in found.rows("ranks", scale=scale, metric="dice", family="all methods and stages")
     }
@@ -107,14 +108,17 @@ def turned(row: Row) -> Row:
     }  # fmt: skip
 
 
-def _pair_sentence(pair: Row) -> str:
-    """A pair whose first has the higher mean."""
+def _pair_sentence(pair: Row, tests: int) -> str:
+    """A pair whose first has the higher mean, one of so many tests of its family."""
     if pair["p_holm"] is None:
         return "The difference was not tested, for want of patients."
     where = f"p {p_of(pair['p_holm'])} after Holm's correction in its family, {counted(pair['patients'], 'patient')}"
     middle = f"median difference {signed_difference(pair)}"
     if not significant(pair):
-        return f"The difference is not significant ({middle}, {where})."
+        # the smallest p of a signed-rank test of n patients is 2 / 2^n; Holm takes it times the tests
+        hopeless = tests * 2.0 ** (1 - pair["patients"]) > LEVEL
+        why = ", and of so few patients none could be" if hopeless else ""
+        return f"The difference is not significant{why} ({middle}, {where})."
     if pair["rank_biserial"] is not None and pair["rank_biserial"] < 0:
         return (
             f"Patient by patient it is the second that is better, significantly ({middle}, {where}): the "
@@ -192,15 +196,23 @@ def _stage_tests(found: Benchmarked, scale: str, places: list[Place]) -> str:
 
 def _beside_the_paper(found: Benchmarked) -> list[str]:
     """Whether the paper's best methods lead here, by measure."""
-    same, others = [], []
+    same: dict[str, list[str]] = {}
+    others: dict[tuple[str, str], list[str]] = {}
     for published in PUBLISHED:
         lead = leads(found, published)
-        if lead is not None:
-            words = f"{label(published.metric)} ({method_name(published.method)} there, {place_name(lead[0])} here)"
-            (same if lead[1] else others).append(words)
-    said = []
-    if same:
-        said.append(f"As in the paper, on {SCALE} scaling, the same method leads by {listed(same)}.")
-    if others:
-        said.append(f"Unlike in the paper, on {SCALE} scaling, another method leads by {listed(others)}.")
+        if lead is None:
+            continue
+        if lead[0] == published.method:
+            same.setdefault(lead[0], []).append(published.words)
+        else:
+            others.setdefault((published.method, lead[0]), []).append(published.words)
+    said = [
+        f"As in the paper, {method_name(method)} leads by {listed(words)} on {SCALE} scaling."
+        for method, words in same.items()
+    ]
+    said += [
+        f"Unlike in the paper, where it is {method_name(there)}, {method_name(here)} leads by {listed(words)} on "
+        f"{SCALE} scaling."
+        for (there, here), words in others.items()
+    ]
     return said

@@ -40,7 +40,7 @@ def _scales(found: Benchmarked) -> list[str]:
         if rows:
             low, high = min(r["value"] for r in rows), max(r["value"] for r in rows)
             span = f"{low:.0%}" if f"{low:.0%}" == f"{high:.0%}" else f"{low:.0%} to {high:.0%}"
-            said.append(f"With {scale} scaling, masks leave {span} of the slices without hemorrhage empty.")
+            said.append(f"With {scale} scaling, masks are empty on {span} of the slices without hemorrhage.")
     return said
 
 

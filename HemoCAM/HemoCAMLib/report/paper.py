@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from .blocks import Block, Cell, Grid, Heading, Line, Paragraph, estimate_text
 from .model_facts import ModelFacts
 from .source import Benchmarked, Place, Row
-from .words import label, method_name, place_name
+from .words import method_name, place_name
 
 SOURCE = (
     "Rafati et al., Benchmarking Class Activation Map Methods for Explainable Brain Hemorrhage "
@@ -28,6 +28,7 @@ SCALE = "library"
 class Published:
     """One figure of the paper: the measure, the method that has it there, its value, its digits, and our table."""
 
+    words: str
     metric: str
     method: str
     value: float
@@ -41,11 +42,11 @@ class Published:
 
 
 PUBLISHED = (
-    Published("dice", "ablationcam", 0.57, 2, "pixels"),
-    Published("iou", "ablationcam", 0.40, 2, "pixels"),
-    Published("box_dice", "hirescam", 0.572, 3, "boxes"),
-    Published("box_iou", "hirescam", 0.401, 3, "boxes"),
-    Published("hit_loose", "hirescam", 0.975, 3, "boxes", "positive pixels"),
+    Published("pixel Dice", "dice", "ablationcam", 0.57, 2, "pixels"),
+    Published("pixel IoU", "iou", "ablationcam", 0.40, 2, "pixels"),
+    Published("box Dice", "box_dice", "hirescam", 0.572, 3, "boxes"),
+    Published("box IoU", "box_iou", "hirescam", 0.401, 3, "boxes"),
+    Published("loose hit rate", "hit_loose", "hirescam", 0.975, 3, "boxes", "positive pixels"),
 )
 
 
@@ -116,7 +117,7 @@ def _line(found: Benchmarked, published: Published) -> Line:
     best = rows[order[0]] if order else None
     return Line(
         [
-            label(published.metric), method_name(published.method), Cell(published.text()),
+            published.words, method_name(published.method), Cell(published.text()),
             _text(same), _text(best), Cell(place_name(order[0]) if order else "-"),
         ]
     )  # fmt: skip
@@ -129,9 +130,9 @@ def _text(row: Row | None) -> Cell:
     return Cell(value, between.rstrip(")"))
 
 
-def leads(found: Benchmarked, published: Published) -> tuple[Place, bool] | None:
-    """Our best method and stage of a published measure, and whether the paper's best method leads here, too."""
+def leads(found: Benchmarked, published: Published) -> Place | None:
+    """Our best method and stage of a published measure; None where methods are not compared as in the paper."""
     if published.method not in found.plan.methods or SCALE not in found.scales or len(found.plan.methods) < 2:
         return None
     order = found.best(published.table, published.metric, SCALE, over=published.over)
-    return (order[0], order[0][0] == published.method) if order else None
+    return order[0] if order else None

@@ -21,7 +21,7 @@ body {
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0.4rem 0 1rem; }
 h2 { font-size: 1.4rem; margin: 3rem 0 0.8rem; padding-top: 1rem; border-top: 1px solid var(--line); }
 h3 { font-size: 1.1rem; margin: 2rem 0 0.5rem; }
-p, li { max-width: 52rem; }
+p, li { max-width: 62rem; }
 p.quiet, caption + p { color: var(--dim); font-size: 0.875rem; }
 a { color: var(--accent); }
 code { font: 0.875em ui-monospace, SFMono-Regular, Consolas, "Liberation Mono", monospace; background: var(--soft);
@@ -46,7 +46,7 @@ td small { display: block; color: var(--dim); font-size: 0.78rem; font-weight: 4
 figure { margin: 0; min-width: min(100%, 20rem); }
 figure img { width: 100%; height: auto; display: block; background: #fff; border: 1px solid var(--line);
   border-radius: 8px; }
-figcaption { color: var(--dim); font-size: 0.875rem; margin-top: 0.4rem; max-width: 52rem; }
+figcaption { color: var(--dim); font-size: 0.875rem; margin-top: 0.4rem; }
 details { margin: 1rem 0; border: 1px solid var(--line); border-radius: 8px; padding: 0.5rem 1rem; }
 summary { cursor: pointer; font-weight: 600; }
 @media print {

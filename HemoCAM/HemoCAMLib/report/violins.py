@@ -21,7 +21,7 @@ def draw_violins(
     if not methods:
         return None
     means = found.figures("pixels", "dice", scale)
-    with canvas(max(1.0 * len(methods) + 1.2, 4.2), 3.6) as figure:
+    with canvas(max(1.0 * len(methods) + 1.2, 4.6), 3.6) as figure:
         axes = figure.add_subplot()
         for n, method in enumerate(methods):
             _violin(axes, n, shapes[method])
@@ -31,14 +31,17 @@ def draw_violins(
                     [n], [row["value"]], "D", color="white", markeredgecolor="black", markersize=5, zorder=4
                 )
         axes.set_xticks(range(len(methods)), [method_name(m) for m in methods], rotation=25, ha="right")
-        axes.set(xlim=(-0.6, len(methods) - 0.4), ylim=(-0.01, 1.01), ylabel="Dice of a positive slice")
-        axes.set_title(
-            f"Slice Dice at stage {stage}, {scale} scaling ({shapes[methods[0]].cases} positive slices)"
-        )
+        axes.set(xlim=(-0.6, len(methods) - 0.4), ylim=(0, _top(shapes)), ylabel="Dice of a positive slice")
+        axes.set_title(f"Stage {stage}, {scale} scaling, {shapes[methods[0]].cases} positive slices")
         axes.grid(axis="y", color=GRID, linewidth=0.6)
         axes.set_axisbelow(True)
         plain_axes(axes)
         return save(figure, folder, name)
+
+
+def _top(shapes: Mapping[str, Distribution]) -> float:
+    """End of the axis: a little above the largest value there is."""
+    return min(1.0, 1.1 * max(shape.quantile(1) for shape in shapes.values() if shape.cases) + 0.02)
 
 
 def _violin(axes: object, place: int, shape: Distribution) -> None:
