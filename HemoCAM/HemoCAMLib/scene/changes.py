@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -37,9 +38,12 @@ class Changes:
         self.do(partial(node.SetNodeReferenceID, role), new, node.GetNodeReferenceID(role))
 
     def take_back(self) -> None:
-        """Take everything back, the last first."""
+        """Take everything back, the last first; a step that fails does not keep the others from it."""
         while self._back:
-            self._back.pop()()
+            try:
+                self._back.pop()()
+            except Exception:
+                logging.exception("A change to the scene could not be taken back.")
 
 
 @contextmanager

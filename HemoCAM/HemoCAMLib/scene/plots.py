@@ -111,10 +111,10 @@ def _aim(
     x_column: str,
     y_column: str,
 ) -> None:
-    new = None if table is None else table.GetID()
-    changes.do(node.SetAndObserveTableNodeID, new, node.GetTableNodeID())
-    changes.do(node.SetXColumnName, x_column, node.GetXColumnName())
-    changes.do(node.SetYColumnName, y_column, node.GetYColumnName())
+    new = "" if table is None else table.GetID()
+    changes.do(node.SetAndObserveTableNodeID, new, node.GetTableNodeID() or "")
+    changes.do(node.SetXColumnName, x_column, node.GetXColumnName() or "")
+    changes.do(node.SetYColumnName, y_column, node.GetYColumnName() or "")
 
 
 def _add_series(

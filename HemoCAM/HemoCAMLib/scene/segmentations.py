@@ -103,8 +103,8 @@ def to_labelmap(array: np.ndarray, ijk_to_ras: np.ndarray) -> slicer.vtkOriented
     The whole grid, not only the box around the mask: other readers of the file see the CT's size.
     """
     labelmap = slicer.vtkOrientedImageData()
-    mask = array if array.dtype == bool else array != 0
-    labelmap.ShallowCopy(to_image_data(mask.view(np.uint8)))
+    # Voxels of its own: whoever paints in the segment does not change the array.
+    labelmap.ShallowCopy(to_image_data((array != 0).view(np.uint8)))
     labelmap.SetGeometryFromImageToWorldMatrix(to_vtk_matrix(ijk_to_ras))
     return labelmap
 
@@ -123,7 +123,7 @@ def replace_voxels(
     if segmentation.GetSourceRepresentationName() != binary_labelmap_name():
         segmentation.CreateRepresentation(binary_labelmap_name())
         segmentation.SetSourceRepresentationName(binary_labelmap_name())
-    if segmentation.IsSharedBinaryLabelmap(segment_id):
+    if _shares_labelmap(segmentation, segment_id):
         segmentation.SeparateSegmentLabelmap(segment_id)  # the voxels of the other segments are not ours
     segment = segmentation.GetSegment(segment_id)
     in_3d = segmentation.ContainsRepresentation(closed_surface_name())
@@ -135,7 +135,9 @@ def replace_voxels(
         segment.AddRepresentation(binary_labelmap_name(), labelmap)
         changes.later(segment.RemoveRepresentation, binary_labelmap_name())
     else:
-        # Into the same object: the segmentation observes it, and tells the views.
+        # Into the same object, which the segmentation observes from the segment's next change on (not from
+        # AddSegment on, in 5.12): so it drops the closed surface and tells the views.
+        segment.Modified()
         before = slicer.vtkOrientedImageData()
         before.ShallowCopy(current)
         changes.later(current.Modified)
@@ -143,6 +145,14 @@ def replace_voxels(
         current.Modified()
     if in_3d:
         node.CreateClosedSurfaceRepresentation()
+
+
+def _shares_labelmap(segmentation: slicer.vtkSegmentation, segment_id: str) -> bool:
+    """Tell whether other segments lie in the same labelmap (IsSharedBinaryLabelmap says no even then, in 5.12)."""
+    own = segmentation.GetSegmentRepresentation(segment_id, binary_labelmap_name())
+    others = [other for other in segmentation.GetSegmentIDs() if other != segment_id]
+    maps = [segmentation.GetSegmentRepresentation(other, binary_labelmap_name()) for other in others]
+    return own is not None and any(one is own for one in maps)
 
 
 def closed_surface_name() -> str:

@@ -1,8 +1,16 @@
 """What tests of the scene share: results to be put into one, with awkward names, and their file."""
 
+import re
+import tempfile
+import zipfile
+from pathlib import Path
+
 import numpy as np
+import slicer
 from HemoCAMLib import scene as scenes
 from HemoCAMLib.scene import SceneContent, SliceRow
+from HemoCAMLib.scene.changes import all_nodes
+from HemoCAMLib.scene.nodes import to_vtk_matrix
 from HemoCAMLib.volumes.volume import Volume
 
 SHAPE = (12, 40, 48)
@@ -74,3 +82,105 @@ def named(scene, name):
     node = scene.GetFirstNodeByName(name)
     assert node is not None, f"no node '{name}'"
     return node
+
+
+def know_representations():
+    """Register the conversions of segmentations that Slicer's application registers; else copies come out empty."""
+    factory = slicer.vtkSegmentationConverterFactory.GetInstance()
+    known = {rule.GetClassName() for rule in factory.GetConverterRules()}
+    for start, end in (
+        ("BinaryLabelmap", "ClosedSurface"),
+        ("ClosedSurface", "BinaryLabelmap"),
+        ("ClosedSurface", "FractionalLabelmap"),
+        ("FractionalLabelmap", "ClosedSurface"),
+    ):
+        name = f"vtk{start}To{end}ConversionRule"
+        if name not in known:
+            factory.RegisterConverterRule(getattr(slicer, name)())
+
+
+def tiny_content(ct, seed=0, gate=0.5, **more):
+    """A map in steps of 1/1024, its mask at 0.5, a raw map and rows for any small CT."""
+    rng = np.random.default_rng(seed)
+    heat = (rng.integers(0, 1025, ct.shape) / 1024).astype(np.float32)
+    count = max(ct.shape)
+    rows = [
+        SliceRow(s, 2.0 * s, {"any": float(p), "SDH": 0.25}, p >= gate)
+        for s, p in enumerate(rng.random(count))
+    ]
+    values = {
+        "ct": ct,
+        "heatmap": ct.like(heat, "heat"),
+        "mask": ct.like(heat >= 0.5, "mask"),
+        "slices": rows,
+        "classes": ("any", "SDH"),
+        "target": "any",
+        "raw_map": Volume(
+            rng.normal(size=(2, 2, 2)).astype(np.float32), ct.ijk_to_ras @ np.diag([2, 2, 2, 1]), "r"
+        ),
+        "description": {"method": "HiResCAM", "stage": 5, "gate": gate, "threshold": 0.5, "mask": "plain"},
+    }
+    return SceneContent(**{**values, **more})
+
+
+def small(array=None, ijk_to_ras=None, name="CT"):
+    """A CT of 60 voxels, all different."""
+    array = np.arange(60, dtype=np.int16).reshape(3, 4, 5) if array is None else array
+    return Volume(array, np.diag([-1.0, -1.0, 2.0, 1.0]) if ijk_to_ras is None else ijk_to_ras, name)
+
+
+def put_under(scene, node, matrix):
+    """Put a node under a new linear transform, which is returned."""
+    transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    transform.SetMatrixTransformToParent(to_vtk_matrix(matrix))
+    node.SetAndObserveTransformNodeID(transform.GetID())
+    return transform
+
+
+def xml_of(scene):
+    """The scene as Slicer would write it: all nodes, attributes, references and items, without what data hold."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "scene.mrml"
+        scene.Commit(str(path))
+        text = path.read_text(encoding="utf-8")
+    return re.sub(r'(?:subjectHierarchyItem id|parent|currentItemID|id)="\d+"', "", text)
+
+
+def data_of(scene):
+    """The voxels and cells that nodes hold, by node ID: equal for equal scenes."""
+    found = {}
+    for node in all_nodes(scene, "vtkMRMLScalarVolumeNode"):
+        found[node.GetID()] = scenes.node_to_volume(node).array.copy() if node.GetImageData() else None
+    for node in all_nodes(scene, "vtkMRMLTableNode"):
+        rows, columns = range(node.GetNumberOfRows()), range(node.GetNumberOfColumns())
+        found[node.GetID()] = [[node.GetCellText(r, c) for c in columns] for r in rows]
+    for node in all_nodes(scene, "vtkMRMLSegmentationNode"):
+        for segment_id in node.GetSegmentation().GetSegmentIDs():
+            volume = scenes.segmentation_to_volume(node, segment_id)
+            found[node.GetID(), segment_id] = volume.ras(np.argwhere(volume.array)[:, ::-1])
+    return found
+
+
+def assert_same_data(one, other):
+    """Two answers of data_of are equal."""
+    assert one.keys() == other.keys()
+    for key, value in one.items():
+        np.testing.assert_array_equal(value, other[key], err_msg=str(key))
+
+
+def reloaded(scene, folder):
+    """The scene, saved and loaded."""
+    scenes.save_scene(scene, folder / "again.mrb")
+    return scenes.load_scene(folder / "again.mrb")
+
+
+def imported_twice(scene, folder):
+    """The scene, saved, loaded, and imported once more into itself: all IDs of the second copy are new."""
+    scenes.save_scene(scene, folder / "again.mrb")
+    loaded = scenes.load_scene(folder / "again.mrb")
+    with zipfile.ZipFile(folder / "again.mrb") as bundle:
+        bundle.extractall(folder / "unpacked")
+    loaded.SetURL(str(next((folder / "unpacked").rglob("*.mrml"))))
+    assert loaded.Import()
+    slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(loaded)
+    return loaded

@@ -13,13 +13,9 @@ from HemoCAMLib.scene.nodes import from_image_data, to_image_data, to_vtk_matrix
 from HemoCAMLib.volumes.volume import LPS_RAS, Volume
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scene_cases import put_under, small
 from scipy.spatial.transform import Rotation
 from vtkmodules.vtkCommonDataModel import vtkImageData
-
-
-def small(array=None, ijk_to_ras=None, name="CT"):
-    array = np.arange(60, dtype=np.int16).reshape(3, 4, 5) if array is None else array
-    return Volume(array, np.diag([-1.0, -1.0, 2.0, 1.0]) if ijk_to_ras is None else ijk_to_ras, name)
 
 
 def point_content(ct, voxel):
@@ -128,21 +124,14 @@ def test_any_name_survives_a_file(tmp_path, name):
     assert hierarchy.GetItemByName(f"HemoCAM {name}")
 
 
-def linear(scene, node, matrix):
-    transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
-    transform.SetMatrixTransformToParent(to_vtk_matrix(matrix))
-    node.SetAndObserveTransformNodeID(transform.GetID())
-    return transform
-
-
 def test_linear_transforms_are_honoured():
     scene = scenes.new_scene()
     node = scenes.volume_to_node(scene, small())
     outer, inner = np.eye(4), np.eye(4)
     outer[:3, :3], outer[:3, 3] = Rotation.from_euler("z", 30, degrees=True).as_matrix(), (10, -20, 30)
     inner[:3, 3] = (0, 5, 0)
-    first = linear(scene, node, inner)
-    linear(scene, first, outer)
+    first = put_under(scene, node, inner)
+    put_under(scene, first, outer)
     np.testing.assert_allclose(
         scenes.node_to_volume(node).ijk_to_ras, outer @ inner @ small().ijk_to_ras, atol=1e-12
     )
@@ -153,7 +142,7 @@ def test_results_lie_on_a_transformed_ct():
     node = scenes.volume_to_node(scene, small())
     matrix = np.eye(4)
     matrix[:3, :3], matrix[:3, 3] = Rotation.from_euler("x", 20, degrees=True).as_matrix(), (1, 2, 3)
-    linear(scene, node, matrix)
+    put_under(scene, node, matrix)
     ct = scenes.node_to_volume(node)
     nodes = scenes.add_results(scene, point_content(ct, (1, 2, 3)), node)
     (found,) = np.argwhere(scenes.segmentation_to_volume(nodes.mask).array)
@@ -244,7 +233,7 @@ def test_results_of_a_ct_that_was_moved_are_refused():
     content = point_content(scenes.node_to_volume(node), (1, 2, 3))
     shift = np.eye(4)
     shift[0, 3] = 1.0
-    linear(scene, node, shift)
+    put_under(scene, node, shift)
     count = scene.GetNumberOfNodes()
     with pytest.raises(InputError, match="'head' has been moved"):
         scenes.add_results(scene, content, node)
