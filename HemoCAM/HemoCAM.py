@@ -1,8 +1,7 @@
 """HemoCAM in 3D Slicer: a panel over the library. Choose a head CT, press Apply. Not for clinical use."""
 
-from importlib.metadata import PackageNotFoundError, version
-
 import slicer
+import vtk
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import (
@@ -11,9 +10,7 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
-
-# Distribution names: their presence is checked without importing them, which takes seconds.
-PACKAGES = ("torch", "torchvision", "timm", "grad-cam", "safetensors", "jsonschema")
+from slicer.util import VTKObservationMixin
 
 
 class HemoCAM(ScriptedLoadableModule):
@@ -33,73 +30,145 @@ class HemoCAM(ScriptedLoadableModule):
             "After Rafati et al., Benchmarking Class Activation Map Methods for Explainable Brain Hemorrhage "
             "Classification on Hemorica Dataset, 2025 (arXiv 2508.17699)."
         )
+        slicer.app.connect("startupCompleted()", self.register_samples)
+
+    def register_samples(self) -> None:
+        """Offer virtual patients in Slicer's Sample Data module."""
+        from pathlib import Path
+
+        from HemoCAMLib.panel.sample_data import register_samples
+
+        def prepare() -> bool:
+            from HemoCAMLib.panel.packages_dialog import PackagesDialog, make_packages
+
+            return PackagesDialog(make_packages()).ready()
+
+        register_samples(Path(self.resourcePath("Icons")), prepare)
 
 
-class HemoCAMWidget(ScriptedLoadableModuleWidget):
-    """The panel: it reads its controls, calls the logic, and shows progress and errors."""
+class HemoCAMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """Wires Slicer's events to the panel; what they mean is decided in ``HemoCAMLib.panel``."""
+
+    def __init__(self, parent=None) -> None:  # noqa: ANN001
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = self.panel = self._parameters = self._connection = None
+        self._entered = False
 
     def setup(self) -> None:
-        """Load the panel and connect its button."""
+        """Load the panel and connect it to the scene."""
+        from HemoCAMLib.panel.packages_dialog import PackagesDialog
+        from HemoCAMLib.panel.panel import Panel
+
         ScriptedLoadableModuleWidget.setup(self)
-        panel = slicer.util.loadUI(self.resourcePath("UI/HemoCAM.ui"))
-        self.layout.addWidget(panel)
-        self.ui = slicer.util.childWidgetVariables(panel)
-        panel.setMRMLScene(slicer.mrmlScene)
+        widget = slicer.util.loadUI(self.resourcePath("UI/HemoCAM.ui"))
+        self.layout.addWidget(widget)
+        self.ui = slicer.util.childWidgetVariables(widget)
+        widget.setMRMLScene(slicer.mrmlScene)
         self.logic = HemoCAMLogic()
-        self.ui.applyButton.connect("clicked(bool)", self.on_apply)
-        self.ui.inputSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.on_input)
-        self.on_input(self.ui.inputSelector.currentNode())
+        self.panel = Panel(self.ui, self.logic.work, PackagesDialog(self.logic.packages))
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.on_scene_start_close)
+        self.addObserver(scene, scene.EndCloseEvent, self.on_scene_end_close)
+        self.addObserver(scene, scene.EndImportEvent, self.on_scene_end_import)
+        self.addObserver(scene, scene.NodeAddedEvent, self.on_nodes)
+        self.addObserver(scene, scene.NodeRemovedEvent, self.on_nodes)
+        self.attach()
 
-    def on_input(self, node: object) -> None:
-        """Enable Apply where there is a volume to work on."""
-        self.ui.applyButton.enabled = node is not None
-        self.ui.applyButton.toolTip = _("Analyse this CT") if node else _("Choose a head CT first")
+    def cleanup(self) -> None:
+        """Stop all work before the module is reloaded or Slicer closes."""
+        if self.panel is not None:
+            self.panel.close()
+        self.detach()
+        self.removeObservers()
 
-    def on_apply(self) -> None:
-        """Run the analysis; errors are shown as one sentence."""
-        from HemoCAMLib.errors import HemoCAMError
+    def enter(self) -> None:
+        """Show the scene as it is now; it may have changed while another module was open."""
+        self._entered = True
+        self.attach()
+        self.panel.packages.resume()
 
-        self.ui.applyButton.enabled = False  # events are processed meanwhile: no second run inside the first
-        with slicer.util.tryWithErrorDisplay(_("HemoCAM could not analyse this volume."), waitCursor=True):
-            try:
-                nodes, finding = self.logic.run(
-                    self.ui.inputSelector.currentNode(), progress=self.show_progress
-                )
-            except HemoCAMError as error:
-                slicer.util.errorDisplay(str(error), windowTitle="HemoCAM")
-                return
-            finally:
-                self.ui.progressBar.setValue(0)
-                self.on_input(self.ui.inputSelector.currentNode())
-            self.ui.resultLabel.text = finding
-            self.logic.show(nodes)
+    def exit(self) -> None:
+        """Let go of the parameter node; a run goes on meanwhile."""
+        self._entered = False
+        self.detach()
 
-    def show_progress(self, phase: str, done: int, total: int) -> None:
-        """Show where the work stands and keep the window alive."""
-        self.ui.progressBar.maximum = max(total, 1)
-        self.ui.progressBar.setValue(done)
-        self.ui.progressBar.setFormat(f"{phase} (%p%)")
-        slicer.app.processEvents()
+    def attach(self) -> None:
+        """Connect the panel to the scene's parameter node."""
+        self.detach()
+        self._parameters = self.logic.getParameterNode()
+        self._connection = self._parameters.connectGui(self.ui)
+        self.addObserver(self._parameters, vtk.vtkCommand.ModifiedEvent, self.on_parameters)
+        self.panel.attach(self._parameters)
+
+    def detach(self) -> None:
+        """Disconnect the panel from the parameter node."""
+        if self._parameters is None:
+            return
+        self._parameters.disconnectGui(self._connection)
+        self.removeObserver(self._parameters, vtk.vtkCommand.ModifiedEvent, self.on_parameters)
+        self._parameters = None
+
+    def on_parameters(self, caller=None, event=None) -> None:  # noqa: ANN001
+        """Let the panel answer to a choice."""
+        self.panel.on_parameters()
+
+    def on_nodes(self, caller=None, event=None) -> None:  # noqa: ANN001
+        """Let the panel answer to nodes that came or went."""
+        if not slicer.mrmlScene.IsBatchProcessing():
+            self.panel.on_nodes_soon()
+
+    def on_scene_start_close(self, caller=None, event=None) -> None:  # noqa: ANN001
+        """Stop the run: its volume goes away."""
+        self.detach()
+        self.panel.on_scene_closing()
+
+    def on_scene_end_close(self, caller=None, event=None) -> None:  # noqa: ANN001
+        """Begin anew in the empty scene."""
+        if self._entered:
+            self.attach()
+
+    def on_scene_end_import(self, caller=None, event=None) -> None:  # noqa: ANN001
+        """Show what was saved with the scene."""
+        if self._entered:
+            self.attach()
 
 
 class HemoCAMLogic(ScriptedLoadableModuleLogic):
-    """The analysis of a volume of the scene, for the panel and for scripts; needs no screen."""
+    """The analysis of volumes of the scene, for the panel and for scripts; needs no screen."""
 
-    @staticmethod
-    def missing_packages() -> list[str]:
+    def __init__(self) -> None:
+        ScriptedLoadableModuleLogic.__init__(self)
+        self._work = self._packages = None
+
+    @property
+    def work(self):  # noqa: ANN201
+        """What analyses, and keeps what another look at the same CT can use."""
+        from HemoCAMLib.panel.work import Work
+
+        self._work = self._work or Work()
+        return self._work
+
+    @property
+    def packages(self):  # noqa: ANN201
+        """What has to be installed, and how."""
+        from HemoCAMLib.panel.packages_dialog import make_packages
+
+        self._packages = self._packages or make_packages()
+        return self._packages
+
+    def getParameterNode(self):  # noqa: ANN201, N802
+        """Return the choices of the panel, as they stand in the scene."""
+        from HemoCAMLib.panel.parameters import Parameters
+
+        return Parameters(super().getParameterNode())
+
+    def missing_packages(self) -> list[str]:
         """Names of the packages that are still to be installed."""
+        return [need.name for need in self.packages.missing()]
 
-        def absent(name: str) -> bool:
-            try:
-                version(name)
-            except PackageNotFoundError:
-                return True
-            return False
-
-        return [name for name in PACKAGES if absent(name)]
-
-    def run(self, ct_node, model=None, options=None, progress=None):  # noqa: ANN001, ANN201
-        """Analyse a CT and add heat map, mask, table and plot to its scene.
+    def run(self, ct_node, model=None, options=None, reference=None, segment=None, progress=None):  # noqa: ANN001, ANN201
+        """Analyse a CT and add heat map, mask, tables and plot to its scene: what Apply does, in one call.
 
         Parameters
         ----------
@@ -109,77 +178,160 @@ class HemoCAMLogic(ScriptedLoadableModuleLogic):
             Name or folder of a bundle; the shipped one by default.
         options:
             ``HemoCAMLib.pipeline.Options``; the bundle's defaults by default.
+        reference, segment:
+            vtkMRMLSegmentationNode to compare with, and the ID of its segment (by default the first).
         progress:
-            ``HemoCAMLib.progress.Progress``.
+            ``progress(phase, done, total)``, called between steps; raise ``HemoCAMLib.errors.Cancelled`` to stop.
 
         Returns
         -------
-        The nodes made (``HemoCAMLib.scene.SceneNodes``) and a sentence that says what was found.
+        ``HemoCAMLib.panel.work.Results``: ``nodes`` in the scene, ``finding`` (one sentence), ``slices`` (the most
+        probable first), ``mask_ml``, ``comparison`` (by the names of the measures), ``analysis`` (all numbers).
+        A second call for the same CT replaces its results, and computes only what the first has not.
 
         Raises
         ------
         HemoCAMError
-            With one sentence: packages missing, not a head CT, no such model.
+            With one sentence: packages missing, not a head CT, no such model. The scene is then as it was.
         """
         from HemoCAMLib.errors import HemoCAMError
-        from HemoCAMLib.models.bundle import DEFAULT_MODEL, Bundle
-        from HemoCAMLib.pipeline import analyse
+        from HemoCAMLib.panel.work import Request
+        from HemoCAMLib.pipeline import Options
         from HemoCAMLib.progress import silent
-        from HemoCAMLib.scene import add_results, content_of, node_to_volume
-        from HemoCAMLib.volumes.headct import check_head_ct
 
         missing = self.missing_packages()
         if missing:
             raise HemoCAMError(
-                f"HemoCAM needs {', '.join(missing)}: install torch with the PyTorch extension and the others with "
-                f"slicer.util.pip_install in the Python console, as its README describes."
+                f"HemoCAM needs {', '.join(missing)}: its panel asks for them, and installs them, when Apply is pressed."
             )
-        ct = node_to_volume(ct_node)
-        check_head_ct(ct)
-        bundle = Bundle.open(model or DEFAULT_MODEL)
-        analysis = analyse(ct, bundle, options, progress or silent)
-        nodes = add_results(ct_node.GetScene(), content_of(analysis, bundle), ct_node)
-        target = analysis.probabilities[:, analysis.target_index]
-        count = int(analysis.gate[analysis.slabs.of_slice].sum())
-        finding = _("{target}: highest probability {p:.2f}; {count} slices pass the gate.").format(
-            target=analysis.options.target, p=float(target.max()), count=count
-        )
-        return nodes, finding
+        request = Request(ct_node, str(model or ""), options or Options(), reference, segment or "")
+        return self.work.start(request).run(progress or silent)
 
-    def show(self, nodes) -> None:  # noqa: ANN001
-        """Show a result in the slice views, at the peak of its heat map."""
+    def show(self, results) -> None:  # noqa: ANN001
+        """Show results in the slice views, at the peak of the heat map."""
         from HemoCAMLib.scene import show_results
 
-        show_results(nodes.ct.GetScene(), nodes)
+        show_results(results.nodes.ct.GetScene(), results.nodes)
 
 
 class HemoCAMTest(ScriptedLoadableModuleTest):
-    """Self-test: a virtual patient through the logic."""
+    """Self-tests on a virtual patient, made here without a download. What needs torch says so where it is absent."""
 
     def setUp(self) -> None:
         """Start from an empty scene."""
         slicer.mrmlScene.Clear(0)
+        self.logic = HemoCAMLogic()
 
     def runTest(self) -> None:  # noqa: N802
-        """Run all tests."""
-        self.setUp()
-        self.test_virtual_patient()
+        """Run every ``test_*`` method, each in an empty scene; skipped ones are shown as such."""
+        import unittest
+
+        for name in sorted(name for name in dir(self) if name.startswith("test_")):
+            self.setUp()
+            try:
+                getattr(self, name)()
+            except unittest.SkipTest as reason:
+                self.delayDisplay(f"{name} skipped: {reason}")
+            else:
+                self.delayDisplay(f"{name} passed")
+
+    def patient(self):  # noqa: ANN201
+        """Add the virtual patient: its CT, labels, and CT node; skip where the packages are missing."""
+        from HemoCAMLib.phantoms.patient import demo_spec, make_patient
+        from HemoCAMLib.scene import volume_to_node
+
+        missing = self.logic.missing_packages()
+        if missing:
+            self.skipTest(f"not installed: {', '.join(missing)}; press Apply in the panel to install them")
+        patient = make_patient(demo_spec())
+        return patient, volume_to_node(slicer.mrmlScene, patient.ct, "Virtual patient")
+
+    def test_choices_are_kept(self) -> None:
+        """The choices of the panel stand in the scene."""
+        from HemoCAMLib.panel.parameters import Method
+
+        parameters = self.logic.getParameterNode()
+        parameters.method, parameters.stage, parameters.gate = Method.LAYERCAM, 4, 0.25
+        again = HemoCAMLogic().getParameterNode()
+        self.assertEqual((again.method, again.stage, again.gate), (Method.LAYERCAM, 4, 0.25))
 
     def test_virtual_patient(self) -> None:
-        """The known hemorrhage is found, and the results lie on the CT."""
-        from HemoCAMLib.phantoms.patient import demo_spec, make_patient
-        from HemoCAMLib.scene import node_to_volume, volume_to_node
+        """The known hemorrhage is found, the results lie on the CT, and the comparison is tabled."""
+        from HemoCAMLib.scene import node_to_volume
+        from HemoCAMLib.scene.segmentations import REFERENCE_COLOR, add_segmentation
 
-        logic = HemoCAMLogic()
-        if logic.missing_packages():
-            self.delayDisplay(f"Skipped: {', '.join(logic.missing_packages())} not installed")
-            return
-        patient = make_patient(demo_spec())
-        ct_node = volume_to_node(slicer.mrmlScene, patient.ct, "Virtual patient")
-        nodes, finding = logic.run(ct_node)
-        heat = node_to_volume(nodes.heatmap)
-        assert heat.same_grid(patient.ct), "the heat map does not lie on the CT"
+        patient, node = self.patient()
+        reference = add_segmentation(
+            slicer.mrmlScene, patient.labels, "Labels", "Hemorrhage", REFERENCE_COLOR, node
+        )
+        results = self.logic.run(node, reference=reference)
+        heat = node_to_volume(results.nodes.heatmap)
+        self.assertTrue(heat.same_grid(patient.ct), "the heat map does not lie on the CT")
         lit = heat.array.reshape(len(heat.array), -1).max(axis=1) > 0
         bleeding = (patient.labels.array > 0).reshape(len(heat.array), -1).any(axis=1)
-        assert (lit & bleeding).sum() >= 0.6 * bleeding.sum(), finding
-        self.delayDisplay("Test passed")
+        self.assertGreaterEqual((lit & bleeding).sum(), 0.6 * bleeding.sum(), results.finding)
+        self.assertGreater(float(results.comparison["Dice coefficient"]), 0.3)
+        self.assertGreater(results.mask_ml, 1.0)
+
+    def test_second_run_replaces(self) -> None:
+        """Another method replaces the results of the first, from what the first run has captured."""
+        from HemoCAMLib.pipeline import Options
+
+        _patient, node = self.patient()
+        self.logic.run(node)
+        before = slicer.mrmlScene.GetNumberOfNodes()
+        results = self.logic.run(node, options=Options(method="layercam"))
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), before)
+        self.assertEqual(results.nodes.heatmap.GetAttribute("HemoCAM.method"), "layercam")
+
+    def test_threshold_is_live(self) -> None:
+        """The mask follows the threshold, and the same segment stays."""
+        from HemoCAMLib.scene.live import set_threshold
+
+        _patient, node = self.patient()
+        results = self.logic.run(node)
+        segment = results.nodes.mask.GetSegmentation().GetNthSegmentID(0)
+        set_threshold(results.nodes, 0.3)
+        wide = results.mask_ml
+        set_threshold(results.nodes, 0.7)
+        self.assertLess(results.mask_ml, wide)
+        self.assertEqual(results.nodes.mask.GetSegmentation().GetNthSegmentID(0), segment)
+
+    def test_cancel_leaves_the_scene(self) -> None:
+        """A run that is stopped leaves the scene as it was."""
+        from HemoCAMLib.errors import Cancelled
+
+        def stop(phase: str, done: int, total: int) -> None:
+            if done > 0:
+                raise Cancelled
+
+        _patient, node = self.patient()
+        before = slicer.mrmlScene.GetNumberOfNodes()
+        with self.assertRaises(Cancelled):
+            self.logic.run(node, progress=stop)
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), before)
+
+    def test_saved_results_come_back(self) -> None:
+        """Results are found again in a scene that was saved and loaded."""
+        import tempfile
+        from pathlib import Path
+
+        from HemoCAMLib.scene import load_scene, save_scene
+        from HemoCAMLib.scene.runs import results_of
+
+        _patient, node = self.patient()
+        results = self.logic.run(node)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "saved.mrb"
+            save_scene(slicer.mrmlScene, path)
+            scene = load_scene(path)
+        found = results_of(scene, scene.GetFirstNodeByName("Virtual patient"))
+        self.assertEqual(found.heatmap.GetName(), results.nodes.heatmap.GetName())
+
+    def test_no_volume(self) -> None:
+        """Without a CT, one sentence says what to do, and nothing is added."""
+        from HemoCAMLib.errors import HemoCAMError
+
+        with self.assertRaises(HemoCAMError) as caught:
+            self.logic.run(None)
+        self.assertRegex(str(caught.exception), "Choose a head CT first|needs ")

@@ -1,78 +1,151 @@
-"""The Slicer module's logic and self-test on slicer-core, with stand-ins for what only the desktop has."""
+"""HemoCAM.py: what its import loads, its logic in one call, and its own self-tests, on slicer-core."""
 
-import importlib.util
+import subprocess
 import sys
-import types
+import unittest
 
+import numpy as np
 import pytest
 from conftest import ROOT
+from panel_cases import NothingMissing, add_ct, load_module, slicer  # noqa: F401
 
-DESKTOP = {
-    "slicer.ScriptedLoadableModule": (
-        "ScriptedLoadableModule",
-        "ScriptedLoadableModuleWidget",
-        "ScriptedLoadableModuleLogic",
-        "ScriptedLoadableModuleTest",
-    ),
-    "slicer.i18n": (),
-}
+HEAVY = ("torch", "torchvision", "timm", "pytorch_grad_cam", "safetensors", "jsonschema", "matplotlib", "cv2")
+
+# In a process of its own: a finder that refuses what Slicer lacks, then the import that Slicer does at start.
+START = f"""
+import importlib.abc, importlib.util, sys
+class Refuse(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {HEAVY!r}:
+            raise ModuleNotFoundError("No module named " + repr(name), name=name)
+sys.meta_path.insert(0, Refuse())
+sys.path[:0] = [{str(ROOT / "HemoCAM" / "Testing" / "Python")!r}, {str(ROOT / "HemoCAM")!r}]
+import slicer_app
+slicer_app.install()
+before = set(sys.modules)
+spec = importlib.util.spec_from_file_location("HemoCAM", {str(ROOT / "HemoCAM" / "HemoCAM.py")!r})
+module = sys.modules["HemoCAM"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+import slicer, types
+module.HemoCAM(types.SimpleNamespace(path=spec.origin))
+print("at start:", sorted({{name.split(".")[0] for name in set(sys.modules) - before}}))
+"""
+OPEN = """
+import qt
+parent = slicer.qMRMLWidget(); parent.setLayout(qt.QVBoxLayout()); parent.setMRMLScene(slicer.mrmlScene)
+widget = module.HemoCAMWidget(parent); widget.setup(); widget.enter()
+print("opened:", widget.ui.modelSelector.count > 1, widget.ui.applyButton.text)
+try:
+    widget.logic.run(None)
+except Exception as error:
+    print("run:", type(error).__name__, error)
+"""
+
+
+def run(code):
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert found.returncode == 0, found.stderr
+    return found.stdout
+
+
+def test_starting_slicer_loads_nothing_but_the_module(slicer):  # noqa: F811
+    assert "at start: ['HemoCAM']" in run(START)
+
+
+def test_the_panel_opens_without_torch(slicer):  # noqa: F811
+    """Nothing of what Slicer lacks is needed before Apply: model, card and classes are shown."""
+    assert "opened: True Apply" in run(START + OPEN)
 
 
 @pytest.fixture
-def module(monkeypatch):
-    """HemoCAM.py, imported as Slicer does."""
-    for name, classes in DESKTOP.items():
-        stand_in = types.ModuleType(name)
-        for cls in classes:
-            setattr(stand_in, cls, type(cls, (), {"delayDisplay": lambda self, text: None}))
-        stand_in.tr = lambda text: text
-        stand_in.translate = lambda context, text: text
-        monkeypatch.setitem(sys.modules, name, stand_in)
-    spec = importlib.util.spec_from_file_location("HemoCAM", ROOT / "HemoCAM" / "HemoCAM.py")
-    loaded = importlib.util.module_from_spec(spec)
-    before = set(sys.modules)
-    spec.loader.exec_module(loaded)
-    loaded.new_imports = set(sys.modules) - before
-    return loaded
+def logic(slicer):  # noqa: F811
+    found = load_module().HemoCAMLogic()
+    found._packages = NothingMissing()
+    return found
 
 
-def test_importing_the_module_loads_nothing_heavy(module):
-    heavy = {"torch", "timm", "pytorch_grad_cam", "scipy", "SimpleITK", "matplotlib"}
-    assert not heavy & {name.split(".")[0] for name in module.new_imports}
-
-
-def test_the_logic_adds_its_results_to_the_scene_and_leaves_the_ct_alone(module, tiny_bundle):
-    import numpy as np
-    from HemoCAMLib.phantoms.patient import PatientSpec, make_patient
+def test_one_call_does_what_the_panel_does(slicer, logic, tiny_bundle):  # noqa: F811
     from HemoCAMLib.pipeline import Options
-    from HemoCAMLib.scene import new_scene, node_to_volume, volume_to_node
+    from HemoCAMLib.scene import node_to_volume
 
-    patient = make_patient(PatientSpec(seed=2, kinds=(), size=96, spacing_mm=2.4, slice_mm=10))
-    scene = new_scene()
-    ct_node = volume_to_node(scene, patient.ct, "mine")
-    display = ct_node.GetDisplayNode()
-    steps = []
-    nodes, finding = module.HemoCAMLogic().run(
-        ct_node, tiny_bundle.folder, Options(gate=0.0), lambda *step: steps.append(step)
+    node, labels, patient = add_ct(slicer)
+    display, steps = node.GetDisplayNode(), []
+    results = logic.run(
+        node, tiny_bundle.folder, Options(gate=0.0), labels, progress=lambda *step: steps.append(step)
     )
-    assert nodes.ct is ct_node and ct_node.GetDisplayNode() is display and ct_node.GetName() == "mine"
-    assert np.array_equal(node_to_volume(ct_node).array, patient.ct.array)
-    assert node_to_volume(nodes.heatmap).same_grid(patient.ct) and "highest probability" in finding
-    assert any(phase.startswith("Classifying") for phase, *_ in steps)
+    assert results.nodes.ct is node and node.GetDisplayNode() is display and node.GetName() == "mine"
+    assert np.array_equal(node_to_volume(node).array, patient.ct.array)
+    assert node_to_volume(results.nodes.heatmap).same_grid(patient.ct)
+    assert "highest probability" in results.finding
+    assert results.slices[0].probabilities["any"] >= results.slices[-1].probabilities["any"]
+    assert results.mask_ml >= 0 and "Dice coefficient" in results.comparison
+    assert results.analysis.options.gate == 0.0
+    assert all(0 <= done <= total for _, done, total in steps) and len({phase for phase, *_ in steps}) > 1
+    logic.show(results)
+    composite = slicer.mrmlScene.GetSingletonNode("Red", "vtkMRMLSliceCompositeNode")
+    assert composite.GetForegroundVolumeID() == results.nodes.heatmap.GetID()
 
 
-def test_missing_packages_are_named_before_any_work(module, monkeypatch):
+def test_missing_packages_are_named_before_any_work(slicer, logic):  # noqa: F811
     from HemoCAMLib.errors import HemoCAMError
+    from HemoCAMLib.packages import Need
 
-    monkeypatch.setattr(module, "PACKAGES", ("torch", "no-such-distribution"))
-    with pytest.raises(HemoCAMError, match="needs no-such-distribution"):
-        module.HemoCAMLogic().run(None)
+    class Missing(NothingMissing):
+        def missing(self):
+            return [Need("torch>=2.6", "analysis"), Need("timm>=1.0.15", "analysis")]
+
+    logic._packages = Missing()
+    with pytest.raises(HemoCAMError, match="needs torch, timm: its panel asks"):
+        logic.run(None)
 
 
-@pytest.mark.slow
-def test_the_modules_own_self_test_passes(module, monkeypatch):
-    import slicer
-    from HemoCAMLib.scene import new_scene
+def test_without_a_volume_one_sentence(logic):
+    from HemoCAMLib.errors import InputError
 
-    monkeypatch.setattr(slicer, "mrmlScene", new_scene(), raising=False)
-    module.HemoCAMTest().runTest()
+    with pytest.raises(InputError, match="Choose a head CT first"):
+        logic.run(None)
+
+
+def cases():
+    """Names of the self-tests."""
+    if __import__("slicer_app").why_not():
+        return []
+    import slicer_app
+
+    slicer_app.install()
+    return [name for name in dir(load_module().HemoCAMTest) if name.startswith("test_")]
+
+
+QUICK = ("test_choices_are_kept", "test_no_volume")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in cases()],
+)
+def test_self_test(slicer, name):  # noqa: F811
+    """Each as ctest runs it in Slicer: by unittest, from an empty scene."""
+    result = unittest.TestResult()
+    load_module().HemoCAMTest(name).run(result)
+    assert result.testsRun == 1 and not result.errors and not result.failures, result.errors + result.failures
+    assert not result.skipped, result.skipped
+
+
+def test_self_tests_say_what_they_skip(slicer, monkeypatch, caplog):  # noqa: F811
+    import logging
+
+    from HemoCAMLib.packages import Need
+
+    class Missing(NothingMissing):
+        def missing(self):
+            return [Need("torch>=2.6", "analysis")]
+
+    module = load_module()
+    monkeypatch.setattr(module.HemoCAMLogic, "packages", property(lambda self: Missing()))
+    with caplog.at_level(logging.INFO):
+        module.HemoCAMTest().runTest()
+    text = caplog.text
+    assert "test_virtual_patient skipped: not installed: torch" in text
+    assert "test_choices_are_kept passed" in text
