@@ -113,9 +113,7 @@ class Plan:
                 lines.append(f"{', '.join(others)}: {why}")
         brought = self.size.count - len(self.needs)
         if brought > 0:
-            lines.append(
-                f"{brought} smaller ones that these bring along" if brought > 1 else "a smaller one they need"
-            )
+            lines.append(f"what these bring along: {brought} smaller package{'s' * (brought > 1)}")
         return lines
 
     def _kept(self) -> str:

@@ -117,7 +117,7 @@ def explain(output: str, code: int) -> PackageError:
     elif trouble is Trouble.UNAVAILABLE:
         wanted = _match(r"satisfies the requirement (.+?) *(?:[(]|$)", output)
         sentence = (
-            f"The package server was not reached, or has no {wanted} that fits this Slicer's Python and what Slicer has; "
+            f"The package server was not reached, or has no {wanted} that fits this Python and what Slicer has; "
             f"try again later, or use the current Slicer."
         )
     elif trouble is Trouble.BUILD:
