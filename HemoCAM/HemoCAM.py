@@ -202,7 +202,7 @@ class HemoCAMLogic(ScriptedLoadableModuleLogic):
         missing = self.missing_packages()
         if missing:
             raise HemoCAMError(
-                f"HemoCAM needs {', '.join(missing)}: its panel asks for them, and installs them, when Apply is pressed."
+                f"HemoCAM needs {', '.join(missing)}: its panel asks for them and installs them at Apply."
             )
         request = Request(ct_node, str(model or ""), options or Options(), reference, segment or "")
         return self.work.start(request).run(progress or silent)

@@ -124,7 +124,7 @@ class Applying:
         bar.value = round(1000 * run.fraction)
         left = time_left(run.seconds_left)
         text = f"{run.phase}: %p%"
-        bar.setFormat(f"{text} ({left})" if left else text)
+        bar.format = f"{text} ({left})" if left else text
 
     def _on_done(self, results: Results) -> None:
         self._state.running = False

@@ -48,8 +48,13 @@ class Display:
         for widget in (ui.opacitySlider, ui.colorsSelector):
             enable(widget, heat)
         enable(ui.showMaskCheckBox, mask)
-        enable(ui.thresholdSlider, busy or heat or mask or self._why_no_threshold())
-        enable(ui.gateSlider, busy or heat or self._why_no_gate())
+        if state.nodes is None:
+            before = busy or self._why_not_before()
+            enable(ui.thresholdSlider, before)
+            enable(ui.gateSlider, before)
+        else:
+            enable(ui.thresholdSlider, busy or heat or mask or self._why_no_threshold())
+            enable(ui.gateSlider, busy or heat or self._why_no_gate())
         enable(ui.recommendedCheckBox, busy)
 
     def apply(self, names: set[str]) -> None:
@@ -103,6 +108,12 @@ class Display:
     def stop(self) -> None:
         """Forget what is due."""
         self._gate_later.stop()
+
+    def _why_not_before(self) -> str:
+        parameters = self._state.parameters
+        if parameters is not None and not parameters.recommended:
+            return ""  # the next run takes them
+        return _("The model's card recommends it; press Apply, or take it into your own hand above.")
 
     def _why_no_threshold(self) -> str:
         if mask_is_edited(self._state.nodes):
