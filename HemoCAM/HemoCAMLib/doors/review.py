@@ -154,14 +154,14 @@ def _captions(figure: object, analysis: Analysis, with_reference: bool) -> None:
     figure.text(
         0.015,
         0.018,
-        "outline of the refined mask (map and HU)"
+        "outline of the refined mask"
         if analysis.refined
         else f"outline of the mask (map \N{GREATER-THAN OR EQUAL TO} {options.threshold:g})",
         color=_MASK,
         fontsize=9,
     )
     if with_reference:
-        figure.text(0.2, 0.018, "outline of the reference", color=_REFERENCE, fontsize=9)
+        figure.text(0.26, 0.018, "outline of the reference", color=_REFERENCE, fontsize=9)
     figure.text(
         0.985, 0.018, f"brain window {WINDOW[0]:g}/{WINDOW[1]:g} HU; map: {options.scale} scale",
         color=_DIM, fontsize=9, ha="right",

@@ -198,7 +198,7 @@ def test_summary_scene_and_picture_say_which_mask_it_is(bundle, head, tmp_path, 
         Figure, "text", lambda self, x, y, s, *a, **k: said.append(s) or text(self, x, y, s, *a, **k)
     )
     write_image(head, tmp_path / "ct.nrrd")
-    outline = "outline of the refined mask (map and HU)"
+    outline = "outline of the refined mask"
     for name, options, mask, caption in (
         ("refined", Options(gate=0.0), "refined: the map joined with the HU", outline),
         ("plain", Options(gate=0.0, refine=False), "plain: the map at or above", "outline of the mask (map"),
