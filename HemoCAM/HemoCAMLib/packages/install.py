@@ -16,6 +16,7 @@ from .plan import Plan, is_there, make_plan
 from .report import Report, guarded
 from .requirements import ANALYSIS, SLICER, Need, read_needs
 from .site import Site, changes
+from .sizes import Total
 from .troubles import PackageError, Trouble
 from .versions import requirement
 
@@ -103,7 +104,10 @@ class Packages:
         if error:
             pending.remember(self._settings, features, error.trouble)
             raise error
-        plan = make_plan(features, self.missing(features), self._site)
+        missing = self.missing(features)
+        if not missing:
+            return Plan(tuple(features), (), Total(0, 0, 0), {})
+        plan = make_plan(features, missing, self._site)
         if plan.torch and self._torch is None:
             pending.remember(self._settings, features, Trouble.EXTENSION)
             raise PackageError(
@@ -116,7 +120,10 @@ class Packages:
     def ensure(
         self, ask: Callable[[Plan], bool], features: Sequence[str] = (ANALYSIS,), progress: Progress = silent
     ) -> Outcome:
-        """Do the whole step: plan, ask once, install. Asks nothing and does nothing where nothing is missing.
+        """Do the whole step: check, plan, ask once, install.
+
+        For every Apply: where nothing is missing it only checks that what is there goes together, in a tenth of a
+        second, and asks nothing.
 
         Parameters
         ----------
@@ -171,6 +178,10 @@ class Packages:
             self._settings.remove(pending.KEY)
             if failure.trouble is Trouble.RESTART:
                 pending.remember(self._settings, plan.features, Trouble.RESTART)
+            changed = changes(before, self._site.snapshot())
+            if changed:
+                sentence = f"{str(failure).rstrip('.')}; besides, an installer changed {_told(changed)}."
+                raise PackageError(failure.trouble, sentence, failure.log) from failure
             raise
         except BaseException:
             self._settings.remove(pending.KEY)
@@ -240,14 +251,16 @@ class Packages:
         in_use = sorted(name for name, modules in tops.items() if modules & loaded)
         text = f"Installed {', '.join(plan.names)}; what Slicer had is unchanged."
         if changed:
-            told = ", ".join(
-                f"{name} from {was} to {now or 'nothing'}" for name, (was, now) in changed.items()
-            )
             text = (
-                f"Installed {', '.join(plan.names)}; against HemoCAM's constraints, an installer changed {told}: "
-                f"reinstall Slicer if something else stops working."
+                f"Installed {', '.join(plan.names)}; against HemoCAM's constraints, an installer changed "
+                f"{_told(changed)}: reinstall Slicer if something else stops working."
             )
         restart = bool(changed) or bool(in_use)
         if restart:
             text += " Restart Slicer to use them, and open HemoCAM again."
         return Outcome(installed, changed, restart, text)
+
+
+def _told(changed: Mapping[str, tuple[str, str | None]]) -> str:
+    """``numpy from 1.26.4 to 2.0``, for each."""
+    return ", ".join(f"{name} from {was} to {now or 'nothing'}" for name, (was, now) in changed.items())

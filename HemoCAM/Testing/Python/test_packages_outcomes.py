@@ -120,6 +120,19 @@ def test_what_changed_is_told(folder):
     assert outcome.restart
 
 
+def test_what_changed_is_told_even_where_the_step_fails(folder):
+    """Old and new: the first installer replaced something, the second failed."""
+
+    class Careless(FakeTorch):
+        def install(self, *arguments):
+            super().install(*arguments)
+            shutil.rmtree(self.folder / "numpy-1.26.4.dist-info")
+            put_installed(self.folder, "numpy", "2.0")
+
+    error = failure(packages(folder, FakePip(folder, MESSAGES[Trouble.SPACE], code=1), Careless(folder)))
+    assert error.trouble is Trouble.SPACE and "changed numpy from 1.26.4 to 2.0" in str(error)
+
+
 def test_installers_that_install_nothing_are_found_out(folder):
     error = failure(packages(folder, FakePip(folder, installs=False)))
     assert "timm" in str(error) and "still not there" in str(error)
