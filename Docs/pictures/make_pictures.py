@@ -56,6 +56,7 @@ def main() -> None:
     if not app.io_manager.load_scene(options.scene):
         parser.error(f"'{options.scene}' could not be read; give a scene.mrb that HemoCAM wrote")
     options.folder.mkdir(parents=True, exist_ok=True)
+    thicken_masks(app.scene)
     selection = app.scene.GetFirstNodeByClass("vtkMRMLSelectionNode")
     chart = app.scene.GetNodeByID(selection.GetActivePlotChartID() or "")
     draw = {
@@ -66,6 +67,14 @@ def main() -> None:
     for name in options.views:
         if name != "plot" or chart is not None:
             save(draw[name](), options.folder / f"{options.prefix}{name}.png")
+
+
+def thicken_masks(scene: slicer.vtkMRMLScene) -> None:
+    """Draw the outlines of masks wider than those of references, so that both are seen where they agree."""
+    for index in range(scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")):
+        node = scene.GetNthNodeByClass(index, "vtkMRMLSegmentationNode")
+        if node.GetAttribute("HemoCAM.method"):  # HemoCAM made it
+            node.GetDisplayNode().SetSliceIntersectionThickness(5)
 
 
 def axial(scene: slicer.vtkMRMLScene, view: SliceView) -> np.ndarray:

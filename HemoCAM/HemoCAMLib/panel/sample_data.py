@@ -199,16 +199,16 @@ class _Maker:
             return []
 
 
-def register_samples(prepare: Callable[[], bool] | None = None, icons: Path = ICONS) -> None:
+def register_samples(icons: Path = ICONS, prepare: Callable[[], bool] | None = None) -> None:
     """Register the samples with Slicer's Sample Data module; for the module's ``startupCompleted``.
 
     Parameters
     ----------
+    icons:
+        Folder of the thumbnails.
     prepare:
         Called where PyTorch is missing when a sample is asked for; it may offer to install it, and tells whether
         it is there now. Without it, a sentence says what to do.
-    icons:
-        Folder of the thumbnails.
     """
     import SampleData
 

@@ -313,6 +313,10 @@
         <translation>Die Maske wurde gelöscht; drücken Sie Anwenden, um sie neu zu machen.</translation>
     </message>
     <message>
+        <source>The model's card recommends it; press Apply, or take it into your own hand above.</source>
+        <translation>Der Steckbrief des Modells empfiehlt ihn; drücken Sie Anwenden, oder nehmen Sie ihn oben selbst in die Hand.</translation>
+    </message>
+    <message>
         <source>The mask was changed by hand, which another threshold would undo; press Apply for a new mask.</source>
         <translation>Die Maske wurde von Hand geändert, was eine andere Schwelle zunichtemachen würde; drücken Sie Anwenden für eine neue Maske.</translation>
     </message>
@@ -497,6 +501,10 @@ Slicer jetzt neu starten? Speichern Sie vorher Ihre Arbeit.</translation>
     <message>
         <source>The mask changed; it is compared again in a moment.</source>
         <translation>Die Maske hat sich geändert; sie wird gleich neu verglichen.</translation>
+    </message>
+    <message>
+        <source>Of an earlier mask; choose the reference again to compare this one:</source>
+        <translation>Von einer früheren Maske; wählen Sie die Referenz erneut, um diese zu vergleichen:</translation>
     </message>
     <message>
         <source>Compared with the reference by {who}:</source>
