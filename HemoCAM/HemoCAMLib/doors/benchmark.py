@@ -11,6 +11,7 @@ from ..cams.backends import BACKENDS
 from ..cams.methods import METHODS
 from ..errors import Cancelled
 from .check import add_reading_options, reading_of
+from .report import add_case_option, make_report
 
 if TYPE_CHECKING:
     from ..benchmark.run import Finished
@@ -31,7 +32,8 @@ def add_to(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         help="compare CAM methods and stages on a data set with masks",
         description="Compare CAM methods at several stages on a data set with pixel masks: thresholds are chosen on "
         "one split, every measure is taken on the test split, and written as tables with intervals by patient and "
-        "tests. The same command goes on where it was stopped, and gives the same bytes on any number of workers.",
+        "tests; a report with figures ends it. The same command goes on where it was stopped, and gives the same "
+        "bytes on any number of workers.",
     )
     command.add_argument("data", type=Path, metavar="DATA", help="folder of the data set")
     command.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for the tables")
@@ -85,6 +87,10 @@ def add_to(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     command.add_argument(
         "--allow-failures", action="store_true", help="make the tables without the cases that fail"
     )
+    command.add_argument(
+        "--no-report", action="store_true", help="tables alone; `hemocam report` draws the report later"
+    )
+    add_case_option(command)
     command.set_defaults(run=_run)
     return command
 
@@ -170,6 +176,7 @@ def _run(options: argparse.Namespace, _: list[str]) -> int:
     try:
         with TerminalProgress(options.quiet) as progress:
             found = run_benchmark(options, progress)
+            page = None if options.no_report else _report(options, found, progress)
     except KeyboardInterrupt:
         raise Cancelled("Stopped; the same command goes on where it was.") from None
     pixels = found.tables["pixels"]
@@ -178,5 +185,14 @@ def _run(options: argparse.Namespace, _: list[str]) -> int:
         print("\n".join(markdown_table(*pivot(pixels, "dice", scale, CHOSEN))), end="\n\n")
     for name, sentence in found.failed.items():
         print(f"Left out: {name}: {sentence}")
-    print(f"Look at   {found.output / 'tables'}")
+    print(f"Look at   {page or found.output / 'tables'}")
     return 0
+
+
+def _report(options: argparse.Namespace, found: Finished, progress: Progress) -> Path:
+    from ..datasets.finding import open_data_set
+    from ..models.bundle import DEFAULT_MODEL, Bundle
+
+    bundle = Bundle.open(options.model or DEFAULT_MODEL)
+    data = None if options.no_cases else open_data_set(options.data, reading_of(options))
+    return make_report(found.output, data, bundle, not options.no_cases, progress)

@@ -10,7 +10,20 @@ from .. import __version__
 from ..cams.backends import BACKENDS
 from ..cams.methods import METHODS
 from ..errors import Cancelled, HemoCAMError, OptionError
-from . import ablate, bench_cam, benchmark, check, classify, measure, phantom, refine, score, supervise, train
+from . import (
+    ablate,
+    bench_cam,
+    benchmark,
+    check,
+    classify,
+    measure,
+    phantom,
+    refine,
+    report,
+    score,
+    supervise,
+    train,
+)
 
 _DESCRIPTION = (
     "Where did a hemorrhage classifier look in a head CT, and was it right? "
@@ -75,6 +88,7 @@ def parser() -> argparse.ArgumentParser:
     _common(bench_cam.add_to(commands))
     _common(check.add_to(commands))
     _common(benchmark.add_to(commands))
+    _common(report.add_to(commands))
 
     _common(train.add_to(commands))
     return root
@@ -129,7 +143,8 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> int:
     supervise.end_with_parent(staging)
     from ..models.bundle import DEFAULT_MODEL
     from ..pipeline import Options
-    from .demo import report, run_demo
+    from .demo import report as told
+    from .demo import run_demo
     from .run import Case, run_case
     from .terminal import TerminalProgress
 
@@ -151,7 +166,7 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> int:
         else:
             case = Case(options.input, options.reference, model, options.series, wanted)
             result = run_case(case, staging, progress)
-    print(report(result, options.output))
+    print(told(result, options.output))
     return 0
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..benchmark.model import model_of
+from ..benchmark.plan import CHOSEN
 from ..benchmark.truth import Truth
 from ..benchmark.work import MappedCase, restored
 from ..datasets.case import Case
@@ -97,7 +98,8 @@ def _picture(
     heat, mask = {}, {}
     for scale in found.scales:
         whole = explained.shown(*choice.place, scale, progress)[plane]
-        row = next(found.rows("thresholds", scale=scale, method=choice.place[0], stage=choice.place[1]))
+        method, stage = choice.place
+        row = next(found.rows("thresholds", scale=scale, rule=CHOSEN, method=method, stage=stage))
         heat[scale] = whole[rows, columns]
         mask[scale] = heat[scale] >= np.float32(row["threshold"])
     gray = window(np.asarray(sampled.axial.array[plane, rows, columns], np.float32), *BRAIN)

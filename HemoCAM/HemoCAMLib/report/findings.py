@@ -129,7 +129,7 @@ def _pair_sentence(pair: Row, tests: int) -> str:
 
 def _choice_without_the_test(found: Benchmarked, scale: str, best: Place) -> str:
     """What the tuning split alone would have chosen, a fair figure."""
-    rows = [row for row in found.rows("thresholds", scale=scale) if row["value"] is not None]
+    rows = [row for row in found.rows("thresholds", scale=scale, rule=CHOSEN) if row["value"] is not None]
     if len(rows) < 2:
         return ""
     chosen = max(rows, key=lambda row: row["value"])
@@ -211,8 +211,8 @@ def _beside_the_paper(found: Benchmarked) -> list[str]:
         for method, words in same.items()
     ]
     said += [
-        f"Unlike in the paper, where it is {method_name(there)}, {method_name(here)} leads by {listed(words)} on "
-        f"{SCALE} scaling."
+        f"Unlike in the paper, where it is {method_name(there)}, {method_name(here)} leads by "
+        f"{listed(words)} on {SCALE} scaling."
         for (there, here), words in others.items()
     ]
     return said

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..benchmark.plan import REFINED
+from ..benchmark.plan import CHOSEN, REFINED
 from .blocks import estimate_text, number
 from .other_tables import p_of, signed_difference, significant
 from .source import Benchmarked
@@ -62,7 +62,7 @@ def _refined(found: Benchmarked) -> list[str]:
 
 
 def _thresholds(found: Benchmarked) -> list[str]:
-    rows = list(found.rows("thresholds"))
+    rows = list(found.rows("thresholds", rule=CHOSEN))
     edges = sum(bool(row["at_edge"]) for row in rows)
     if not edges:
         return []

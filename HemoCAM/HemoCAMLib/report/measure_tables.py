@@ -61,16 +61,15 @@ def by_stage(
     return Grid(title, ["stage", "method", *(label(metric) for metric, _ in columns)], lines, 2, note)
 
 
-def scale_chapter(found: Benchmarked, scale: str, figures: Sequence[Block]) -> list[Block]:
+def scale_chapter(found: Benchmarked, scale: str, figures: Block) -> list[Block]:
     """Pixels, boxes, pointing and energy of one scale, with its figures."""
     rest = _rest(found)
     return [
         Heading(f"Maps against masks: {scale_title(scale)}"),
-        *figures[:1],
+        figures,
         _pixels(found, scale, rest),
         _boxes(found, scale),
         _pointing(found, scale),
-        *figures[1:],
         Fold("Over all slices and pixels, and boxes in pairs", _others(found, scale)),
     ]
 
@@ -145,7 +144,7 @@ def rule_chapter(found: Benchmarked) -> list[Block]:
             columns = [
                 (RULE_NAMES.get(rule, rule), found.figures("pixels", "dice", scale, rule)) for rule in rules
             ]
-            note = "Mean Dice over positive slices; other rules than the chosen threshold take each slice by itself."
+            note = "Mean Dice over positive slices. Chosen: on the tuning split. Percentiles, Otsu: of each slice."
             blocks.append(by_stage(found, f"Dice by threshold rule, {scale} scaling", columns, note))
     return [Heading("Other threshold rules"), *blocks] if blocks else []
 

@@ -47,7 +47,7 @@ class ModelFacts:
         return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
 
 
-def facts_of(found: Benchmarked, old: Path, bundle: Bundle | None = None) -> ModelFacts | None:
+def facts_of(found: Benchmarked, old: Path | None = None, bundle: Bundle | None = None) -> ModelFacts | None:
     """Facts of the model of a benchmark, from its bundle, an earlier report's folder, or the shipped bundles.
 
     Returns
@@ -69,8 +69,8 @@ def facts_of(found: Benchmarked, old: Path, bundle: Bundle | None = None) -> Mod
             )
         return ModelFacts.of(bundle)
     try:
-        facts = ModelFacts(**json.loads((old / FILE).read_text(encoding="utf-8")))
-        if facts.sha256 == sha256:
+        facts = old and ModelFacts(**json.loads((old / FILE).read_text(encoding="utf-8")))
+        if facts and facts.sha256 == sha256:
             return facts
     except (OSError, ValueError, TypeError):
         pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..benchmark.plan import CHOSEN, PERCENTILE
 from ..evaluation.significance import p_text
 from .blocks import Block, Cell, Fold, Grid, Heading, Line, Paragraph, cell, estimate_text, number
 from .measure_tables import by_stage
@@ -12,39 +13,42 @@ LEVEL = 0.05
 _BRIEF = ("dice", "box_dice")  # the measures whose tests are printed; tables/ has the others
 
 
-def threshold_chapter(found: Benchmarked, figures: list[Block]) -> list[Block]:
-    """The chosen thresholds and what they gave, with the curves."""
-    blocks: list[Block] = [Heading("Thresholds")]
+def threshold_chapter(found: Benchmarked, fixed: Block, percentiles: Block | None) -> list[Block]:
+    """The chosen thresholds and what they gave, with the curves; percentiles behind a fold, where they were tried."""
     steps = found.plan.thresholds
-    blocks.append(
+    blocks: list[Block] = [
+        Heading("Thresholds"),
         Paragraph(
             f"Of {len(steps)} fixed thresholds from {steps[0]:g} to {steps[-1]:g}, the one with the best "
-            f"{label(found.plan.metric)} on the tuning split ({_tuning(found)}) was taken for each method, "
+            f"{label(found.plan.metric)} on the tuning split ({found.tuning}) was taken for each method, "
             "stage and scale, and applied to the test split as it was."
+        ),
+        *(_thresholds(found, scale, CHOSEN) for scale in found.scales),
+        fixed,
+    ]
+    if PERCENTILE in found.plan.rules:
+        own = [_thresholds(found, scale, PERCENTILE) for scale in found.scales]
+        blocks.append(
+            Fold("Percentiles of each slice's own map, chosen in the same way", [*own, percentiles])
         )
+    return blocks
+
+
+def _thresholds(found: Benchmarked, scale: str, rule: str) -> Grid:
+    lines: list[Line] = []
+    for row in sorted(found.rows("thresholds", scale=scale, rule=rule), key=lambda row: row["stage"]):
+        edge = " (edge)" if row["at_edge"] else ""
+        threshold = Cell(f"{row['threshold']:{'g' if rule == PERCENTILE else '.3f'}}{edge}")
+        cells = [threshold, *(Cell(number(row[name])) for name in ("value", "test", "best_test"))]
+        opens = not lines or lines[-1].cells[0] != str(row["stage"])
+        lines.append(Line([str(row["stage"]), method_name(row["method"]), *cells], opens))
+    note = (
+        "Best possible: had it been chosen on the test split itself, which shows what the choice has cost. "
+        "Edge: the lowest or highest that was tried; a better one may lie beyond."
     )
-    for scale in found.scales:
-        lines = []
-        stage = None
-        for row in found.rows("thresholds", scale=scale):
-            edge = " (edge)" if row["at_edge"] else ""
-            cells = [
-                Cell(f"{row['threshold']:.3f}{edge}"), Cell(number(row["value"])), Cell(number(row["test"])),
-                Cell(number(row["best_test"])),
-            ]  # fmt: skip
-            lines.append(Line([str(row["stage"]), method_name(row["method"]), *cells], row["stage"] != stage))
-            stage = row["stage"]
-        note = (
-            "Best possible: had the threshold been chosen on the test split itself, which shows what the "
-            "choice has cost. Edge: the lowest or highest that was tried; a better one may lie beyond."
-        )
-        columns = ["stage", "method", "threshold", "tuning split", "test split", "best possible"]
-        blocks.append(Grid(f"Chosen thresholds, {scale} scaling", columns, lines, 2, note))
-    return [*blocks, *figures]
-
-
-def _tuning(found: Benchmarked) -> str:
-    return str(found.manifest["splits"].get("thresholds chosen on", "validation"))
+    what = "percentile" if rule == PERCENTILE else "threshold"
+    columns = ["stage", "method", what, "tuning split", "test split", "best possible"]
+    return Grid(f"Chosen {what}s, {scale} scaling", columns, lines, 2, note)
 
 
 def classification_chapter(found: Benchmarked) -> list[Block]:
@@ -80,7 +84,7 @@ def _figures(title: str, heads: list[str], groups: dict[tuple, list[Row]], note:
     return Grid(title, [*heads, "cases", "positive", *figures], lines, len(heads), note)
 
 
-def statistics_chapter(found: Benchmarked, figures: list[Block]) -> list[Block]:
+def statistics_chapter(found: Benchmarked, figures: Block) -> list[Block]:
     """Ranks and paired tests; nothing where one map alone was measured."""
     if "ranks" not in found.tables and "pairs" not in found.tables:
         return []
@@ -92,7 +96,7 @@ def statistics_chapter(found: Benchmarked, figures: list[Block]) -> list[Block]:
             "(the methods at a stage, the stages of each method, the scales). Ranks: Friedman's test in "
             "its F form; names that share a letter are not told apart (Nemenyi, 5%)."
         ),
-        *figures,
+        figures,
     ]
     for scale in found.scales:
         ranked: list[Block] = [

@@ -90,6 +90,11 @@ class Benchmarked:
         asked = {"metric": metric, "scale": scale, "rule": rule, "over": over, "group": group}
         return {(row["method"], row["stage"]): row for row in self.rows(table, **asked)}
 
+    @property
+    def tuning(self) -> str:
+        """The split on which thresholds were chosen."""
+        return str(self.manifest["splits"].get("thresholds chosen on", "validation"))
+
     def best(self, table: str, metric: str, scale: str, **asked: str) -> list[Place]:
         """Methods and stages from the highest value to the lowest; the plan's order among equals."""
         found = self.figures(table, metric, scale, **asked)
@@ -131,8 +136,9 @@ def _manifest(folder: Path) -> dict:
 def _plan(manifest: dict, path: Path) -> Plan:
     try:
         said = dict(manifest["plan"])
-        lists = {name: tuple(said[name]) for name in ("methods", "stages", "scales", "thresholds", "rules")}
-        return Plan(**{**said, **lists, "settings": Settings(**said["settings"])})
+        settings = Settings(**said.pop("settings"))
+        lists = {name: tuple(value) for name, value in said.items() if isinstance(value, list)}
+        return Plan(**{**said, **lists, "settings": settings})
     except (KeyError, TypeError, ValueError):
         raise InputError(
             f"{path} describes a benchmark of another version of HemoCAM; run `hemocam benchmark` again."

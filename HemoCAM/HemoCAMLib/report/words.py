@@ -29,7 +29,7 @@ SCALE_MEANINGS = {
     "volume": "all slabs of a scan share one scale, that of its largest raw value, without a gate",
 }
 
-RULE_NAMES = {"chosen": "chosen on the tuning split", "refined": "refined by HU", "": "none"}
+RULE_NAMES = {"chosen": "threshold chosen", "percentile": "percentile chosen", "refined": "refined by HU"}
 
 # label and, for the notes, what it is; all lie in 0..1 and larger is better, unless they say otherwise
 MEASURES = {

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from conftest import tiny_manifest
 from HemoCAMLib.benchmark.columns import table_of
 from HemoCAMLib.benchmark.figures import BOX_MEANS, HITS
-from HemoCAMLib.benchmark.plan import CHOSEN, REFINED, Plan
+from HemoCAMLib.benchmark.plan import CHOSEN, PERCENTILE, REFINED, Plan
 from HemoCAMLib.benchmark.summary import Merged, summarise, write_tables
 from HemoCAMLib.metrics.pixels import PIXEL_METRICS, PixelCounts
 from HemoCAMLib.models.manifest import Manifest
@@ -25,7 +25,7 @@ def plan_by_hand(**choices) -> Plan:
     usual = {
         "model": "tiny", "sha256": "ab" * 32, "methods": ("gradcam", "hirescam", "ablationcam"),
         "stages": (4, 5, 6), "scales": ("library", "gated"), "target": "any", "gate": 0.5,
-        "thresholds": THRESHOLDS, "rules": ("otsu",),
+        "thresholds": THRESHOLDS, "rules": (PERCENTILE, "otsu"), "percentiles": (90.0, 95.0, 97.0),
     }  # fmt: skip
     return Plan(**usual | choices)
 
@@ -36,7 +36,7 @@ def skill_of(winners: dict[str, tuple[str, int]], lead: float = 0.2):
 
 
 def write_benchmark(
-    folder: Path, plan: Plan | None = None, skill=None, patients: int = 12, noise: float = 0.05, layout: str = "volumes",
+    folder: Path, plan: Plan | None = None, skill=None, patients=12, noise=0.05, layout="volumes",
     names=None, failed=None,
 ) -> Path:  # fmt: skip
     """Write the folder of a finished benchmark whose slices were drawn; every third scan is without blood."""
@@ -55,7 +55,14 @@ def write_benchmark(
             for rule in (CHOSEN, *plan.rules, *_refined(plan, scale, method, stage)):
                 good = np.clip(skill(scale, method, stage) + (0.1 if rule == REFINED else 0), 0, 1)
                 rows, volume = _drawn(rng, truth, good, noise, scale == "gated")
-                head = {"case": name, "patient": name, "scale": scale, "method": method, "stage": stage, "rule": rule}
+                head = {
+                    "case": name,
+                    "patient": name,
+                    "scale": scale,
+                    "method": method,
+                    "stage": stage,
+                    "rule": rule,
+                }
                 slices.append(_rows({**head, "kind": np.where(truth > 0, kind, "")}, rows))
                 volumes.append(_rows({**head, "kind": kind if truth.any() else ""}, volume))
         predictions.append(_predictions(rng, name, truth, kind))
@@ -112,7 +119,9 @@ def _drawn(rng, truth, good, noise, gated):
         hits[whole] = some if "truth" in whole else shown
         hits[part] = ((level > 0.45) & (some > 0)).astype(int)
     energy = {"energy_inside": level * some, "energy_total": np.ones(SLICES), "energy_share": level * some}
-    pixels = {n: getattr(counts, n) for n in ("tp", "fp", "fn", "tn")} | {n: f(counts) for n, f in PIXEL_METRICS.items()}
+    pixels = {n: getattr(counts, n) for n in ("tp", "fp", "fn", "tn")} | {
+        n: f(counts) for n, f in PIXEL_METRICS.items()
+    }
     slices = {
         "slice": np.arange(1, SLICES + 1), "threshold": np.full(SLICES, 0.4), "truth_px": truth,
         "truth_mm2": truth.astype(float), **pixels, **boxes, **hits, **energy,
@@ -136,10 +145,11 @@ def _drawn(rng, truth, good, noise, gated):
 
 def _predictions(rng, name, truth, kind):
     manifest = Manifest.of(tiny_manifest())
-    said = {f"p_{c}": np.clip(0.3 + 0.4 * (truth > 0) + rng.normal(0, 0.15, SLICES), 0, 1) for c in manifest.classes}
-    labels = {
-        f"truth_{c}": ((truth > 0) & (c in ("any", kind))).astype(float) for c in manifest.classes
+    said = {
+        f"p_{c}": np.clip(0.3 + 0.4 * (truth > 0) + rng.normal(0, 0.15, SLICES), 0, 1)
+        for c in manifest.classes
     }
+    labels = {f"truth_{c}": ((truth > 0) & (c in ("any", kind))).astype(float) for c in manifest.classes}
     columns = {
         "slice": np.arange(1, SLICES + 1), "slab": np.arange(SLICES) // 2, "gate": said["p_any"] >= 0.5,
         "truth_px": truth, "truth_mm2": truth.astype(float), "kind": np.where(truth > 0, kind, ""),
@@ -147,25 +157,37 @@ def _predictions(rng, name, truth, kind):
     return _rows({"case": name, "patient": name}, {**columns, **said, **labels})
 
 
+def _swept(plan):
+    """Rules whose threshold is chosen, what is tried, and which of it is best."""
+    found = {CHOSEN: (plan.thresholds, 3)}
+    return found | ({PERCENTILE: (plan.percentiles, 1)} if PERCENTILE in plan.rules else {})
+
+
 def _thresholds(plan, skill):
     rows = []
-    for scale, method, stage in plan.combinations:
-        good = skill(scale, method, stage)
-        rows.append(
-            {"scale": scale, "method": method, "stage": stage, "metric": plan.metric, "over": plan.over,
-             "threshold": plan.thresholds[3], "at_edge": False, "split": "validation", "slices": 40,
-             "positive_slices": 16, "value": good + 0.01, "test": good, "best_test": good + 0.02}
-        )  # fmt: skip
-    return table_of({name: np.array([row[name] for row in rows]) for name in rows[0]})
+    for rule, (steps, best) in _swept(plan).items():
+        for scale, method, stage in plan.combinations:
+            good = skill(scale, method, stage)
+            rows.append(
+                {"scale": scale, "rule": rule, "method": method, "stage": stage, "metric": plan.metric,
+                 "over": plan.over, "threshold": steps[best], "at_edge": False, "split": "validation",
+                 "slices": 40, "positive_slices": 16, "value": good + 0.01, "test": good, "best_test": good + 0.02}
+            )  # fmt: skip
+    return _table(rows)
 
 
 def _curves(plan, skill):
     rows = []
-    for split in ("validation", "test"):
-        for scale, method, stage in plan.combinations:
-            for threshold in plan.thresholds:
-                value = max(skill(scale, method, stage) - (threshold - plan.thresholds[3]) ** 2, 0)
-                names = {f"{m}{e}": value for m in PIXEL_METRICS for e in ("", "_pixels", "_all_pixels")}
-                rows.append({"split": split, "scale": scale, "method": method, "stage": stage, "threshold": threshold,
-                             **names})  # fmt: skip
+    for split, loss in (("validation", 0.0), ("test", 0.03)):
+        for rule, (steps, best) in _swept(plan).items():
+            for scale, method, stage in plan.combinations:
+                for place, threshold in enumerate(steps):
+                    value = max(skill(scale, method, stage) - 0.02 * abs(place - best) - loss, 0)
+                    names = {f"{m}{e}": value for m in PIXEL_METRICS for e in ("", "_pixels", "_all_pixels")}
+                    head = {"split": split, "scale": scale, "rule": rule, "method": method, "stage": stage}
+                    rows.append({**head, "threshold": threshold, **names})
+    return _table(rows)
+
+
+def _table(rows):
     return table_of({name: np.array([row[name] for row in rows]) for name in rows[0]})
