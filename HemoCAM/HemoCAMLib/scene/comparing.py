@@ -142,7 +142,7 @@ def _by_slicer_rt(scene: slicer.vtkMRMLScene, found: Comparison, reference: Volu
             segment_setter(segmentation.GetSegmentation().GetNthSegmentID(0))
         tables = []
         for setter in (node.SetAndObserveDiceTableNode, node.SetAndObserveHausdorffTableNode):
-            tables.append(add_node(scene, "vtkMRMLTableNode", "HemoCAM comparison"))
+            tables.append(add_node(scene, "vtkMRMLTableNode", "HemoCAM comparison", hidden=True))
             setter(tables[-1])  # without a table it computes and tells nobody
         made += tables
         for compute in (logic.ComputeDiceStatistics, logic.ComputeHausdorffDistances):
@@ -162,8 +162,7 @@ def _by_slicer_rt(scene: slicer.vtkMRMLScene, found: Comparison, reference: Volu
 
 def _whole_grid(scene: slicer.vtkMRMLScene, mask: Volume) -> slicer.vtkMRMLSegmentationNode:
     """Add a hidden segmentation that holds a mask on its whole grid."""
-    node = add_node(scene, "vtkMRMLSegmentationNode", f"HemoCAM {mask.name}")
-    node.SetHideFromEditors(True)
+    node = add_node(scene, "vtkMRMLSegmentationNode", f"HemoCAM {mask.name}", hidden=True)
     segment = slicer.vtkSegment()
     segment.SetName(mask.name)
     segment.AddRepresentation(binary_labelmap_name(), to_labelmap(mask.array, mask.ijk_to_ras))

@@ -25,9 +25,10 @@ def put_heatmap(
     ct_node: slicer.vtkMRMLScalarVolumeNode,
 ) -> slicer.vtkMRMLScalarVolumeNode:
     """Let a node hold a map of values 0..1; a new one shows 0 as nothing and 0..1 in the heat colours."""
+    shown = node is not None and node.GetScalarVolumeDisplayNode() is not None
     node = _put_volume(changes, node, heatmap, name, ct_node)
     display = node.GetScalarVolumeDisplayNode()
-    if display.GetColorNode() is None or display.GetAutoWindowLevel():  # nobody has chosen anything
+    if not shown:
         display.SetAndObserveColorNodeID(heat_colors(node.GetScene()).GetID())
         set_window(node, 1.0, 0.5)
         display.SetAutoThreshold(False)
@@ -48,7 +49,7 @@ def put_raw_map(
 
     The window follows the values as long as nobody chose another one.
     """
-    new = node is None
+    new = node is None or node.GetImageData() is None
     before = None if new else _symmetric_window(from_image_data(node.GetImageData()))
     node = _put_volume(changes, node, raw_map, name, ct_node)
     display = node.GetScalarVolumeDisplayNode()

@@ -50,9 +50,22 @@ def from_image_data(image: vtkImageData) -> np.ndarray:
     return numpy_support.vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
 
 
-def add_node(scene: slicer.vtkMRMLScene, class_name: str, name: str) -> slicer.vtkMRMLNode:
-    """Add a node to the scene under ``name``, with a number behind it where the name is taken."""
-    return scene.AddNewNodeByClass(class_name, scene.GenerateUniqueName(name))
+def add_node(
+    scene: slicer.vtkMRMLScene, class_name: str, name: str, hidden: bool = False
+) -> slicer.vtkMRMLNode:
+    """Add a node to the scene under ``name``, with a number behind it where the name is taken.
+
+    A ``hidden`` one is so from the start: Slicer makes no item of the subject hierarchy for it.
+    """
+    name = scene.GenerateUniqueName(name)
+    if not hidden:
+        return scene.AddNewNodeByClass(class_name, name)
+    node = getattr(slicer, class_name)()
+    node.SetName(name)
+    node.SetHideFromEditors(True)
+    default = scene.GetDefaultNodeByClass(class_name)
+    node.SetUndoEnabled(default is not None and default.GetUndoEnabled())
+    return scene.AddNode(node)
 
 
 def set_attributes(node: slicer.vtkMRMLNode, description: dict) -> None:

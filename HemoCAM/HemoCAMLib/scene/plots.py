@@ -50,9 +50,7 @@ def put_gate_table(
         column(vtkDoubleArray, _GATE_POSITION, ends),
         column(vtkDoubleArray, _GATE, [gate_of(content)] * 2),
     ]
-    node = put_table(changes, scene, node, table_of(columns), name)
-    node.SetHideFromEditors(True)
-    return node
+    return put_table(changes, scene, node, table_of(columns), name, hidden=True)
 
 
 def put_gate_line(

@@ -107,8 +107,8 @@ def add_record(
     scene: slicer.vtkMRMLScene, ct_node: slicer.vtkMRMLScalarVolumeNode
 ) -> slicer.vtkMRMLScriptedModuleNode:
     """Add the record of a CT that has none. It bears no module's name: it is not the panel's parameter node."""
-    record = add_node(scene, "vtkMRMLScriptedModuleNode", f"HemoCAM results of {ct_node.GetName()}")
-    record.SetHideFromEditors(True)
+    name = f"HemoCAM results of {ct_node.GetName()}"
+    record = add_node(scene, "vtkMRMLScriptedModuleNode", name, hidden=True)
     record.SetAttribute(RESULTS, "1")
     record.SetNodeReferenceID(CT, ct_node.GetID())
     record.SetUndoEnabled(ct_node.GetUndoEnabled())  # it is to come and go with what it refers to

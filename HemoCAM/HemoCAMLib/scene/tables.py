@@ -48,10 +48,11 @@ def put_table(
     node: slicer.vtkMRMLTableNode | None,
     content: slicer.vtkMRMLTableNode,
     name: str,
+    hidden: bool = False,
 ) -> slicer.vtkMRMLTableNode:
     """Give a table node the columns of ``content`` and what is said about them; add one where there is none."""
     if node is None:
-        node = add_node(scene, "vtkMRMLTableNode", name)
+        node = add_node(scene, "vtkMRMLTableNode", name, hidden)
         node.SetLocked(True)
         node.SetUseColumnTitleAsColumnHeader(True)
         node.AddDefaultStorageNode()

@@ -1,6 +1,9 @@
 """The mask against any user's segment: on any grid, of any representation, by SlicerRT or by our own code."""
 
+import subprocess
+import sys
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -212,6 +215,26 @@ def test_a_surface_is_filled_where_it_is(case):
     assert filled.same_grid(case.ct)
     overlap = 2 * (wanted & (filled.array > 0)).sum() / (wanted.sum() + filled.array.sum())
     assert overlap > 0.97
+
+
+def test_surfaces_are_known_where_no_application_registered_them():
+    code = """if True:
+        import sys; sys.path.insert(0, sys.argv[1])
+        import numpy as np, slicer
+        from test_scene_comparing import SURFACE, Case, only
+        from scene_cases import know_representations
+        case = Case()
+        reference, segment_id = case.near((0, 0, 0))
+        know_representations()
+        only(reference, SURFACE)
+        factory = slicer.vtkSegmentationConverterFactory.GetInstance()
+        for rule in list(factory.GetConverterRules()):
+            factory.UnregisterConverterRule(rule)
+        print(case.compare(reference, segment_id)[1]["Dice coefficient"])
+    """
+    arguments = [sys.executable, "-c", code, str(Path(__file__).parent)]
+    run = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    assert float(run.stdout) > 0.85
 
 
 def test_an_empty_mask_or_reference_has_no_distances(case):

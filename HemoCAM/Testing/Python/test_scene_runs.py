@@ -419,7 +419,9 @@ def test_the_folder_lies_beside_the_ct_under_its_study(scene, ct_node):
 
 
 def test_a_mask_changed_by_hand_becomes_the_users(scene, ct_node):
-    nodes = put(ct_node, 1)
+    given = tiny_content(small(), 1)
+    numbers = given.mask.array.copy()
+    nodes = scenes.put_results(scene, given, ct_node)
     assert not runs.mask_is_edited(nodes)
     segment = nodes.mask.GetSegmentation().GetSegment(nodes.mask_segment)
     labelmap = segment.GetRepresentation("Binary labelmap")
@@ -427,6 +429,7 @@ def test_a_mask_changed_by_hand_becomes_the_users(scene, ct_node):
     labelmap.Modified()
     mine = scenes.segmentation_to_volume(nodes.mask).array.copy()
     assert runs.mask_is_edited(nodes)
+    np.testing.assert_array_equal(given.mask.array, numbers)  # the analysis is not painted in
     content = tiny_content(small(), 2)
     again = scenes.put_results(scene, content, ct_node)
     assert again.mask is not nodes.mask and nodes.mask.GetScene() is scene
