@@ -53,7 +53,7 @@ class Display:
             enable(ui.thresholdSlider, before)
             enable(ui.gateSlider, before)
         else:
-            enable(ui.thresholdSlider, busy or heat or mask or self._why_no_threshold())
+            enable(ui.thresholdSlider, busy or heat or mask or self._why_no_threshold(), self._refined_tip())
             enable(ui.gateSlider, busy or heat or self._why_no_gate())
         enable(ui.recommendedCheckBox, busy)
 
@@ -119,6 +119,15 @@ class Display:
         if mask_is_edited(self._state.nodes):
             return _(
                 "The mask was changed by hand, which another threshold would undo; press Apply for a new mask."
+            )
+        return ""
+
+    def _refined_tip(self) -> str:
+        mask = self._state.nodes.mask
+        if mask is not None and (mask.GetAttribute("HemoCAM.mask") or "").startswith("refined"):
+            return _(
+                "The mask is refined now: the map joined with the HU. Moving this slider replaces it by where the heat "
+                "map reaches the value; the box above brings the refined mask back."
             )
         return ""
 

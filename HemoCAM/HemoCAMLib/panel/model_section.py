@@ -30,6 +30,10 @@ class ModelSection:
     def __init__(self, ui: object, state: State) -> None:
         self._ui, self._state = ui, state
         self._own = False  # "a folder of your own" is chosen, whether or not there is one yet
+        self._names: list[str] = []
+        self._seen: tuple[str, bool] | None = (
+            None  # what was read: files are not looked at again at every refresh
+        )
         self.info: ModelInfo | None = None
         self.problem = ""
         ui.modelSelector.connect("currentIndexChanged(int)", self._on_model)
@@ -43,9 +47,11 @@ class ModelSection:
         parameters = state.parameters
         if parameters is None:
             return
-        names = bundled_models()
+        names = self._names = self._names or bundled_models()
         own = self._own or (bool(parameters.model) and parameters.model not in names)
-        self._read(parameters.model, own)
+        if self._seen != (parameters.model, own):
+            self._read(parameters.model, own)
+            self._seen = (parameters.model, own)
         entries = [(name, name) for name in names] + [(_("A folder of your own..."), OWN_FOLDER)]
         fill_combo(ui.modelSelector, entries, OWN_FOLDER if own else parameters.model)
         ui.folderLabel.visible = ui.folderPath.visible = own
@@ -66,6 +72,10 @@ class ModelSection:
         enable(ui.modelSelector, busy, about)
         enable(ui.targetSelector, busy or self.problem)
         enable(ui.cardButton, self.problem)
+
+    def look_again(self) -> None:
+        """Read the models' files anew at the next refresh."""
+        self._names, self._seen = [], None
 
     def show_card(self) -> None:
         """Open the model's card."""

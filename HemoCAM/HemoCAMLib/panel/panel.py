@@ -36,7 +36,7 @@ class Panel:
         self.state = State()
         self.work, self.packages = work, packages
         self._before: dict[str, object] = {}
-        self._refreshing = False
+        self._refreshing = self._answering = False
         self._nodes_later = Later(0, self.on_nodes)
         self.inputs = Inputs(ui, self.state)
         self.model = ModelSection(ui, self.state)
@@ -53,6 +53,7 @@ class Panel:
             with self.state.setting():
                 parameters.inputVolume = first_ct(slicer.mrmlScene)
             self._before = values_of(parameters)
+        self.model.look_again()
         self.state.find_results()
         if not self.state.running:
             self.display.take_numbers()
@@ -74,7 +75,11 @@ class Panel:
             self.state.find_results()
             self.display.take_numbers()
         elif changed & _DISPLAY:
-            self.display.apply(changed & _DISPLAY)
+            self._answering = True  # one refresh for all that follows
+            try:
+                self.display.apply(changed & _DISPLAY)
+            finally:
+                self._answering = False
         self.refresh()
         if changed & {"reference", "referenceSegment"} and "inputVolume" not in changed:
             self.results.compare_now()
@@ -136,7 +141,8 @@ class Panel:
 
     def _on_mask_changed(self) -> None:
         self.results.compare_soon()
-        self.refresh()
+        if not self._answering:
+            self.refresh()
 
 
 def first_ct(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLScalarVolumeNode | None:

@@ -101,7 +101,7 @@ class ResultsSection:
         return [
             _("Slice"),
             _("Position (mm)"),
-            _("Probability of {target}").format(target=target or _("any")),
+            _("P({target})").format(target=target or "any"),
             _("Shown"),
         ]
 

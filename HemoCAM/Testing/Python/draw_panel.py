@@ -6,7 +6,7 @@ from pathlib import Path
 from panel_cases import Opened, slicer_app
 
 
-def draw(path: Path, width: int = 430, height: int = 1130) -> None:
+def draw(path: Path, width: int = 440) -> None:
     """Run the shipped model on the virtual patient in a panel, and write what the panel looks like then."""
     reason = slicer_app.why_not()
     if reason:
@@ -19,8 +19,8 @@ def draw(path: Path, width: int = 430, height: int = 1130) -> None:
     panel = Opened(slicer)
     panel.ui.referenceSelector.setCurrentNode(nodes.labels)
     panel.apply(seconds=600)
-    panel.parent.resize(width, height)
     panel.parent.show()
+    panel.parent.resize(width, panel.parent.sizeHint.height() + 20)
     panel.spin(seconds=0.5)
     panel.parent.grab().save(str(path))
     panel.close()
