@@ -223,9 +223,9 @@ def test_surfaces_are_known_where_no_application_registered_them():
         import numpy as np, slicer
         from test_scene_comparing import SURFACE, Case, only
         from scene_cases import know_representations
+        know_representations()  # a segmentation knows the conversions of when it was made
         case = Case()
         reference, segment_id = case.near((0, 0, 0))
-        know_representations()
         only(reference, SURFACE)
         factory = slicer.vtkSegmentationConverterFactory.GetInstance()
         for rule in list(factory.GetConverterRules()):
