@@ -99,6 +99,10 @@ _SENTENCES = {
 }
 
 
+# Installers' own tools: to have them replaced is the business of the PyTorch extension, whose installer is so picky.
+_TOOLS = ("pip", "setuptools", "wheel")
+
+
 def explain(output: str, code: int) -> PackageError:
     """Say in one sentence why pip stopped.
 
@@ -140,10 +144,13 @@ def _conflict(output: str) -> str:
         name, _, version = there.partition("==")
         for who, what in wishes:
             if _name(what) == _name(name) and not _fits(version, what):
-                return (
-                    f"{who} needs {what.strip()}, but Slicer has {there.replace('==', ' ')}, which HemoCAM does not "
-                    f"replace; {way_out} {name}."
-                )
+                refused = f"{who} needs {what.strip()}, but Slicer has {name} {version}, which HemoCAM does not replace"
+                if _name(name) in _TOOLS:
+                    return (
+                        f"{refused}; install PyTorch in the module PyTorch Utils, which settles this itself, and press "
+                        f"Apply again."
+                    )
+                return f"{refused}; {way_out} {name}."
     wanted = _match(r"Cannot install (.+?) because", output)
     if held:
         return (

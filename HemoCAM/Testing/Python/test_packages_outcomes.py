@@ -265,6 +265,14 @@ def test_pips_messages_become_one_sentence_with_a_way_out(folder, trouble):
     assert (step.pending() is not None) == (trouble is Trouble.RESTART)
 
 
+def test_an_installer_that_wants_another_pip_has_a_way_out():
+    """light-the-torch, with which the PyTorch extension installs, states an upper bound for pip."""
+    wish = "light-the-torch 0.8.1 depends on pip<26.1"
+    output = MESSAGES[Trouble.CONFLICT].replace("grad-cam 1.5.7 depends on numpy>=2", wish)
+    error = explain(output.replace("numpy==1.26.4", "pip==26.2"), 1)
+    assert "light-the-torch 0.8.1 needs pip<26.1" in str(error) and "PyTorch Utils" in str(error)
+
+
 @given(st.text(max_size=200), st.integers(1, 255))
 def test_whatever_pip_prints_becomes_a_sentence(output, code):
     error = explain(output, code)
