@@ -144,13 +144,15 @@ def _conflict(output: str) -> str:
         name, _, version = there.partition("==")
         for who, what in wishes:
             if _name(what) == _name(name) and not _fits(version, what):
-                refused = f"{who} needs {what.strip()}, but Slicer has {name} {version}, which HemoCAM does not replace"
+                refused = (
+                    f"{who} needs {what.strip()}, but Slicer has {name} {version}, which HemoCAM does not "
+                )
                 if _name(name) in _TOOLS:
                     return (
-                        f"{refused}; install PyTorch in the module PyTorch Utils, which settles this itself, and press "
-                        f"Apply again."
+                        f"{refused}replace; install PyTorch in the module PyTorch Utils, which settles this itself, "
+                        f"and press Apply again."
                     )
-                return f"{refused}; {way_out} {name}."
+                return f"{refused}replace; {way_out} {name}."
     wanted = _match(r"Cannot install (.+?) because", output)
     if held:
         return (
