@@ -321,6 +321,10 @@
         <translation>Die Maske wurde von Hand geändert, was eine andere Schwelle zunichtemachen würde; drücken Sie Anwenden für eine neue Maske.</translation>
     </message>
     <message>
+        <source>The mask is refined now: the map joined with the HU. Moving this slider replaces it by where the heat map reaches the value; the box above brings the refined mask back.</source>
+        <translation>Die Maske ist jetzt verfeinert: die Karte, verbunden mit den HU. Wer diesen Regler bewegt, ersetzt sie durch die Voxel, wo die Wärmekarte den Wert erreicht; das Kästchen oben bringt die verfeinerte Maske zurück.</translation>
+    </message>
+    <message>
         <source>The network's output for this volume is no longer in memory; press Apply to compute it again.</source>
         <translation>Was das Netz für dieses Volumen ergab, ist nicht mehr im Speicher; drücken Sie Anwenden, um es neu zu berechnen.</translation>
     </message>
@@ -475,12 +479,8 @@ Slicer jetzt neu starten? Speichern Sie vorher Ihre Arbeit.</translation>
         <translation>Lage (mm)</translation>
     </message>
     <message>
-        <source>Probability of {target}</source>
-        <translation>Wahrscheinlichkeit von {target}</translation>
-    </message>
-    <message>
-        <source>any</source>
-        <translation>any</translation>
+        <source>P({target})</source>
+        <translation>P({target})</translation>
     </message>
     <message>
         <source>Shown</source>
