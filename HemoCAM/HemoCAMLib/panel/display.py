@@ -126,8 +126,8 @@ class Display:
         mask = self._state.nodes.mask
         if mask is not None and (mask.GetAttribute("HemoCAM.mask") or "").startswith("refined"):
             return _(
-                "The mask is refined now: the map joined with the HU. Moving this slider replaces it by where the heat "
-                "map reaches the value; the box above brings the refined mask back."
+                "The mask is refined now: the map joined with the HU. Moving this slider replaces it by where the "
+                "heat map reaches the value; the box above brings the refined mask back."
             )
         return ""
 

@@ -9,6 +9,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from ..cams.methods import METHODS
 from ..errors import HemoCAMError, InputError
 from ..scene import SliceRow, live
 from ..scene.comparing import FINDINGS
@@ -18,6 +19,10 @@ from .state import State
 from .widgets import Later, enable, fill_table
 from .work import Work, compared_by, comparison_rows, finding_of, rows_of, target_of
 
+_WHAT = (
+    "Reference segment",
+    "Compare segment",
+)  # rows that name what was compared; first in the scene's table
 _COMPARE_AFTER_MS = 600  # the mask follows a slider at once, distances take a second
 
 
@@ -121,7 +126,9 @@ class ResultsSection:
         method, stage = node.GetAttribute("HemoCAM.method"), node.GetAttribute("HemoCAM.stage")
         model = node.GetAttribute("HemoCAM.model")
         mask = node.GetAttribute("HemoCAM.mask")
-        text = _("By {method} at stage {stage}, {model}").format(method=method, stage=stage, model=model)
+        text = _("By {method} at stage {stage}, {model}").format(
+            method=METHODS.get(method, method), stage=stage, model=model
+        )
         return f"{text}; {mask}." if mask else f"{text}."
 
     def _refresh_comparison(self) -> None:
@@ -142,7 +149,8 @@ class ResultsSection:
             text = _("Choose a reference segmentation to compare the mask with it.")
         ui.comparisonLabel.text = text
         ui.comparisonTable.visible = bool(rows)
-        self._fill(ui.comparisonTable, [_("Measure"), _("Value")], rows)
+        compared = [row for row in rows if row[0].startswith(_WHAT)]  # below the measures
+        self._fill(ui.comparisonTable, [_("Measure"), _("Value")], rows[len(compared) :] + compared)
 
     def _wants_comparison(self) -> bool:
         state = self._state
