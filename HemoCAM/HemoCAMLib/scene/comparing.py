@@ -26,11 +26,18 @@ from .nodes import add_node, node_to_volume
 from .record import SceneNodes
 from .references import segment_on_grid
 from .segmentations import binary_labelmap_name, to_labelmap
-from .tables import OUTDATED, Rows, comparison_table, put_table, rows_of_comparison
+from .tables import (
+    COMPARED_BY,
+    COMPARED_WITH,
+    OUTDATED,
+    Rows,
+    comparison_table,
+    put_table,
+    rows_of_comparison,
+)
 
-COMPARED_BY = "HemoCAM.compared_by"
-# The table's own memory of what it compares: a node reference, and the ID of the segment.
-REFERENCE, REFERENCE_SEGMENT = "HemoCAM.comparedWith", "HemoCAM.comparedSegment"
+# The table's memory of which segment of the reference it compares.
+COMPARED_SEGMENT = "HemoCAM.comparedSegment"
 # What its reader should know: resampled, outside the CT, empty; and why SlicerRT failed where it did.
 FINDINGS, TROUBLE = "HemoCAM.findings", "HemoCAM.slicerRTError"
 _INPUT_ROWS = 4
@@ -102,8 +109,8 @@ def compare(
         changes.attribute(table, COMPARED_BY, by)
         changes.attribute(table, TROUBLE, trouble)
         changes.attribute(table, FINDINGS, " ".join(found.findings) or None)
-        changes.attribute(table, REFERENCE_SEGMENT, segment_id)
-        changes.reference(table, REFERENCE, reference)
+        changes.attribute(table, COMPARED_SEGMENT, segment_id)
+        changes.reference(table, COMPARED_WITH, reference)
         for key in ("HemoCAM.target", "HemoCAM.threshold", "HemoCAM.mask", "HemoCAM.method", "HemoCAM.stage"):
             changes.attribute(table, key, nodes.mask.GetAttribute(key))
         if record is not None:

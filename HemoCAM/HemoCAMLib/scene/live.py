@@ -15,9 +15,10 @@ from . import record as records
 from .changes import Changes, all_nodes
 from .colors import COLOR_MAPS, heat_colors
 from .content import SceneContent, SliceRow
+from .masks import VOXELS
 from .nodes import from_image_data, from_vtk_matrix, node_to_volume
 from .record import SceneNodes
-from .runs import VOXELS, update_results
+from .runs import update_results
 from .segmentations import replace_voxels, segmentation_to_volume, to_labelmap
 from .tables import mark_outdated, rows_of_slices
 from .views import jump

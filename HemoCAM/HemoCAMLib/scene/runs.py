@@ -4,39 +4,32 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import slicer
 
 from ..errors import InputError
 from ..volumes.axial import AxialOrder
-from ..volumes.volume import Volume
 from . import record as records
 from .changes import Changes, all_or_nothing, remove_node
 from .content import SceneContent
 from .hierarchy import put_in_folder, remove_folder
 from .maps import put_heatmap, put_raw_map
-from .nodes import local_affine, node_to_volume, set_attributes
+from .masks import EDITED, VOXELS, mask_is_edited, put_mask, put_reference
+from .nodes import node_to_volume, set_attributes
 from .plots import gate_of, put_chart, put_curve, put_gate_line, put_gate_table
 from .record import SceneNodes, results_of
-from .segmentations import (
-    MASK_COLOR,
-    REFERENCE_COLOR,
-    add_segment,
-    add_segmentation,
-    replace_voxels,
-    segmentation_to_volume,
-    to_labelmap,
+from .tables import (
+    COMPARED_BY,
+    COMPARED_WITH,
+    OUTDATED,
+    comparison_table,
+    mark_outdated,
+    put_table,
+    slice_table,
 )
-from .tables import OUTDATED, comparison_table, mark_outdated, put_table, slice_table
 
 __all__ = ["follow_ct", "mask_is_edited", "put_results", "remove_results", "results_of", "update_results"]
 
-MASK_NAME = "Hemorrhage (CAM)"
-REFERENCE_NAME = "Hemorrhage (reference)"
-# How many voxels HemoCAM put into the mask: another number means that a user has changed it by hand.
-VOXELS = "HemoCAM.voxels"
-EDITED = "HemoCAM.edited"
-_OWN_ATTRIBUTES = (OUTDATED, EDITED, VOXELS, "HemoCAM.compared_by")
+_OWN_ATTRIBUTES = (OUTDATED, EDITED, VOXELS, COMPARED_BY)
 
 
 def put_results(
@@ -111,15 +104,6 @@ def remove_results(scene: slicer.vtkMRMLScene, nodes: SceneNodes) -> None:
         scene.EndState(slicer.vtkMRMLScene.BatchProcessState)
 
 
-def mask_is_edited(nodes: SceneNodes) -> bool:
-    """Tell whether a user has changed the mask by hand since HemoCAM made it."""
-    segment = _segment_of(nodes)
-    noted = None if segment is None else nodes.mask.GetAttribute(VOXELS)
-    if noted is None:
-        return False
-    return int(np.count_nonzero(segmentation_to_volume(nodes.mask, nodes.mask_segment).array)) != int(noted)
-
-
 def follow_ct(nodes: SceneNodes) -> bool:
     """Put the results under the parent transform that the CT has now; tell whether they lie on it.
 
@@ -162,20 +146,21 @@ def _write(
     if create or old.heatmap is not None:
         found["heatmap"] = put_heatmap(changes, old.heatmap, content.heatmap, f"{name} heat map", ct_node)
     if create or old.mask is not None:
-        found["mask"], found["mask_segment"] = _put_mask(changes, old, content.mask, ct_node, create)
+        found["mask"], found["mask_segment"] = put_mask(changes, old, content.mask, ct_node, create)
     table = old.slice_table
     if create or table is not None:
         table = put_table(changes, scene, table, slice_table(content), f"{name} slices")
         found["slice_table"] = table
     found |= _put_plot(changes, content, ct_node, old, table, create)
     if create and content.reference is not None:
-        found["reference"] = _put_reference(changes, old.reference, content.reference, ct_node)
+        found["reference"] = put_reference(changes, old.reference, content.reference, ct_node)
     comparison = old.comparison_table
     if content.comparison is not None and (create or comparison is not None):
         rows = comparison_table(content.comparison)
         comparison = put_table(changes, scene, comparison, rows, f"{name} comparison")
         changes.attribute(comparison, OUTDATED, None)
-        changes.attribute(comparison, "HemoCAM.compared_by", "HemoCAM")
+        changes.attribute(comparison, COMPARED_BY, "HemoCAM")
+        changes.reference(comparison, COMPARED_WITH, None)
         found["comparison_table"] = comparison
     elif comparison is not None:
         mark_outdated(changes, comparison)
@@ -198,67 +183,6 @@ def _write(
         if node is not None and node not in nodes.own:
             remove_node(scene, node)
     return nodes
-
-
-def _put_mask(
-    changes: Changes,
-    old: SceneNodes,
-    mask: Volume,
-    ct_node: slicer.vtkMRMLScalarVolumeNode,
-    create: bool,
-) -> tuple[slicer.vtkMRMLSegmentationNode, str]:
-    node, segment_id = old.mask, old.mask_segment
-    if create and mask_is_edited(old):
-        changes.attribute(node, EDITED, "true")
-        node = None
-    if node is None:
-        name = f"{ct_node.GetName()} CAM mask"
-        node = add_segmentation(ct_node.GetScene(), mask, name, MASK_NAME, MASK_COLOR, ct_node)
-        segment_id = node.GetSegmentation().GetNthSegmentID(0)
-    else:
-        _follow(changes, node, ct_node)
-        if _segment_of(old) is not None:
-            replace_voxels(changes, node, segment_id, to_labelmap(mask.array, local_affine(mask, ct_node)))
-        elif create:
-            segment_id = add_segment(node, mask, MASK_NAME, MASK_COLOR, ct_node)
-            changes.later(node.GetSegmentation().RemoveSegment, segment_id)
-    changes.attribute(node, VOXELS, str(int(np.count_nonzero(mask.array))))
-    return node, segment_id
-
-
-def _put_reference(
-    changes: Changes,
-    node: slicer.vtkMRMLSegmentationNode | None,
-    reference: Volume,
-    ct_node: slicer.vtkMRMLScalarVolumeNode,
-) -> slicer.vtkMRMLSegmentationNode:
-    if node is None:
-        name = f"{ct_node.GetName()} reference"
-        scene = ct_node.GetScene()
-        return add_segmentation(scene, reference, name, REFERENCE_NAME, REFERENCE_COLOR, ct_node)
-    _follow(changes, node, ct_node)
-    segmentation = node.GetSegmentation()
-    if segmentation.GetNumberOfSegments():
-        labelmap = to_labelmap(reference.array, local_affine(reference, ct_node))
-        replace_voxels(changes, node, segmentation.GetNthSegmentID(0), labelmap)
-    else:
-        segment_id = add_segment(node, reference, REFERENCE_NAME, REFERENCE_COLOR, ct_node)
-        changes.later(segmentation.RemoveSegment, segment_id)
-    return node
-
-
-def _follow(
-    changes: Changes, node: slicer.vtkMRMLSegmentationNode, ct_node: slicer.vtkMRMLScalarVolumeNode
-) -> None:
-    """Put a segmentation under the CT's parent transform, and give it the CT's grid for its geometry."""
-    segmentation = node.GetSegmentation()
-    parameter = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
-    geometry = segmentation.GetConversionParameter(parameter)
-    changes.later(segmentation.SetConversionParameter, parameter, geometry)
-    role = node.GetReferenceImageGeometryReferenceRole()
-    changes.later(node.SetNodeReferenceID, role, node.GetNodeReferenceID(role))
-    changes.do(node.SetAndObserveTransformNodeID, ct_node.GetTransformNodeID(), node.GetTransformNodeID())
-    node.SetReferenceImageGeometryParameterFromVolumeNode(ct_node)
 
 
 def _put_plot(
@@ -305,12 +229,6 @@ def _describe(changes: Changes, node: slicer.vtkMRMLNode, content: SceneContent)
     for key in new:
         changes.later(node.SetAttribute, f"HemoCAM.{key}", before.get(f"HemoCAM.{key}"))
     set_attributes(node, new)
-
-
-def _segment_of(nodes: SceneNodes) -> slicer.vtkSegment | None:
-    if nodes.mask is None or not nodes.mask_segment:
-        return None
-    return nodes.mask.GetSegmentation().GetSegment(nodes.mask_segment)
 
 
 def _forget_orphans(scene: slicer.vtkMRMLScene) -> None:

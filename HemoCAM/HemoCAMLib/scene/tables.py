@@ -19,7 +19,8 @@ from .nodes import add_node
 
 INDEX, POSITION, GATED, ACQUIRED = "slice", "position_mm", "gated", "acquired"
 METRIC_NAME, METRIC_VALUE = "Metric name", "Metric value"
-OUTDATED = "HemoCAM.outdated"
+# Of a comparison's table: whether the mask has changed since, who measured, and a reference to the segmentation.
+OUTDATED, COMPARED_BY, COMPARED_WITH = "HemoCAM.outdated", "HemoCAM.compared_by", "HemoCAM.comparedWith"
 _OUTDATED_ROW = ("HemoCAM: outdated", "the mask has changed since; compare again")
 
 Rows = list[tuple[str, str | float]]

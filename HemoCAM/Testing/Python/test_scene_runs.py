@@ -335,7 +335,7 @@ def data_of_tables(scene):
 
 
 STEPS = [
-    "put_heatmap", "_put_mask", "put_table", "put_curve", "put_gate_line", "put_chart", "put_raw_map", "_describe",
+    "put_heatmap", "put_mask", "put_table", "put_curve", "put_gate_line", "put_chart", "put_raw_map", "_describe",
     "put_in_folder", "_forget_orphans",
 ]  # fmt: skip
 
