@@ -16,7 +16,7 @@ from ..evaluation.paired import Comparisons, compare
 from ..evaluation.ranks import Ranking, rank
 from ..progress import Progress, silent
 from .columns import table_of
-from .figures import Block
+from .figures import PatientMeans
 from .plan import CHOSEN, REFINED, Plan
 
 if TYPE_CHECKING:
@@ -31,12 +31,14 @@ def name_of(method: str, stage: int) -> str:
     return f"{method} @{stage}"
 
 
-def families(blocks: dict[tuple[str, str], Block], plan: Plan, scale: str, metric: str) -> Iterator[Family]:
+def families(
+    blocks: dict[tuple[str, str], PatientMeans], plan: Plan, scale: str, metric: str
+) -> Iterator[Family]:
     """Name, scores and pairs (None: all) of each family of one scale and metric."""
     block = blocks[scale, CHOSEN]
-    which, values = block.sums.which, block.patient_means(metric)
+    which, values = block.which, block.values[metric]
     known = ~np.isnan(values).all(axis=1)
-    patients, values = block.sums.patients[known], values[known]
+    patients, values = block.patients[known], values[known]
     if len(plan.methods) > 1:
         for stage in plan.stages:
             own = [n for n, (_, s) in enumerate(which) if s == stage]
@@ -51,14 +53,13 @@ def families(blocks: dict[tuple[str, str], Block], plan: Plan, scale: str, metri
         ]
         yield "stages of each method", Scores(names, patients, values), pairs
     if scale != plan.scales[0]:
-        other = blocks[plan.scales[0], CHOSEN].patient_means(metric)[known]
+        other = blocks[plan.scales[0], CHOSEN].values[metric][known]
         both = tuple(f"{n}, {s}" for s in (scale, plan.scales[0]) for n in names)
         pairs = [(f"{n}, {scale}", f"{n}, {plan.scales[0]}") for n in names]
         yield "scales", Scores(both, patients, np.hstack([values, other])), pairs
     refined = blocks.get((scale, REFINED))
     if refined is not None and metric not in ("pointing", "energy_share"):
-        masks = refined.patient_means(metric)[known]
-        place = int(refined.sums.total("rows").sum(axis=0).argmax())
+        masks, place = refined.values[metric][known], refined.busiest
         pair = (f"{names[place]}, refined", f"{names[place]}, plain")
         yield (
             "refined masks",
@@ -68,7 +69,7 @@ def families(blocks: dict[tuple[str, str], Block], plan: Plan, scale: str, metri
 
 
 def pair_table(
-    blocks: dict[tuple[str, str], Block], plan: Plan, progress: Progress = silent
+    blocks: dict[tuple[str, str], PatientMeans], plan: Plan, progress: Progress = silent
 ) -> pa.Table | None:
     """Every pair of every family, a row each; None if there is nothing to compare."""
     parts = []
@@ -80,7 +81,7 @@ def pair_table(
     return _joined(parts)
 
 
-def rank_table(blocks: dict[tuple[str, str], Block], plan: Plan) -> pa.Table | None:
+def rank_table(blocks: dict[tuple[str, str], PatientMeans], plan: Plan) -> pa.Table | None:
     """Mean ranks of the methods at each stage, and of all methods at all stages, a row each; None of one alone.
 
     ``groups``: letters; those that share one are not told apart. Friedman's test and the critical difference stand in
@@ -90,10 +91,10 @@ def rank_table(blocks: dict[tuple[str, str], Block], plan: Plan) -> pa.Table | N
     for scale in plan.scales:
         for metric in TESTED:
             block = blocks[scale, CHOSEN]
-            values = block.patient_means(metric)
+            values = block.values[metric]
             known = ~np.isnan(values).all(axis=1)
-            names = tuple(name_of(*w) for w in block.sums.which)
-            whole = Scores(names, block.sums.patients[known], values[known])
+            names = tuple(name_of(*w) for w in block.which)
+            whole = Scores(names, block.patients[known], values[known])
             asked = [(f, s) for f, s, pairs in families(blocks, plan, scale, metric) if pairs is None]
             if len(names) > 1:
                 asked.append(("all methods and stages", whole))

@@ -17,7 +17,7 @@ All figures are rows of one form, :data:`COLUMNS`. ``over`` says what a figure i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -98,6 +98,28 @@ _KINDS = {"stage": int, "value": float, "low": float, "high": float, "cases": in
 
 
 @dataclass(frozen=True, eq=False)
+class PatientMeans:
+    """Means of some metrics over each patient's slices with blood, of one scale and rule.
+
+    Parameters
+    ----------
+    patients:
+        Sorted, (P,).
+    which:
+        (method, stage), K of them.
+    values:
+        By metric, (P, K); NaN where nothing is defined.
+    busiest:
+        Which of the K has most rows: the only one that has any, of refined masks.
+    """
+
+    patients: np.ndarray
+    which: list[tuple[str, int]]
+    values: dict[str, np.ndarray]
+    busiest: int
+
+
+@dataclass(frozen=True, eq=False)
 class Block:
     """Sums of one scale and rule, and the draws of the patients; makes the figures of them."""
 
@@ -174,10 +196,14 @@ class Block:
         )
         yield from self._by_group(_OF_VOLUME_GROUPS, "truth_ml", "bleeding cases")
 
-    def patient_means(self, metric: str) -> np.ndarray:
-        """Mean of a metric over each patient's rows with blood, (P, K); NaN without any."""
-        part, whole = (self.sums.total(c, self.positive) for c in (metric, f"{metric}/n"))
-        return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+    def patient_means(self, metrics: Sequence[str]) -> PatientMeans:
+        """Return what is left of the block when maps are compared: means over each patient's rows with blood."""
+        values = {}
+        for metric in metrics:
+            part, whole = (self.sums.total(c, self.positive) for c in (metric, f"{metric}/n"))
+            values[metric] = np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+        busiest = int(self.sums.total("rows").sum(axis=0).argmax())
+        return PatientMeans(self.sums.patients, self.sums.which, values, busiest)
 
     def _by_group(self, metrics: tuple[str, ...], size: str, over: str) -> Iterator[Figure]:
         for key, names in (("kind", KINDS), ("size", size_names(size))):

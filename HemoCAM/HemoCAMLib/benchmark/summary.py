@@ -14,8 +14,8 @@ from ..models.manifest import Manifest
 from ..progress import Progress, silent
 from .classifying import classification_table
 from .columns import numbers, table_of, texts, write
-from .comparisons import pair_table, rank_table
-from .figures import ALL, Block, Figure, figure_table
+from .comparisons import TESTED, pair_table, rank_table
+from .figures import ALL, Block, Figure, PatientMeans, figure_table
 from .plan import CHOSEN, REFINED, Plan
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def summarise(
     figures: dict[str, list[Figure]] = {
         name: [] for name in ("pixels", "boxes", "pointing", "groups", "cases")
     }
-    compared: dict[tuple[str, str], Block] = {}
+    compared: dict[tuple[str, str], PatientMeans] = {}
     for done, (scale, rule) in enumerate(keys):
         progress("Computing figures", done, len(keys))
         block = Block.slices(merged.path("slices"), plan, scale, rule, people, who)
@@ -83,7 +83,7 @@ def summarise(
         figures["groups"] += block.groups()
         figures["cases"] += volume.cases()
         if rule in (CHOSEN, REFINED):
-            compared[scale, rule] = block
+            compared[scale, rule] = block.patient_means(TESTED)
     tables = {name: figure_table(own) for name, own in figures.items()}
     tables["pairs"] = pair_table(compared, plan, progress)
     tables["ranks"] = rank_table(compared, plan)

@@ -98,7 +98,9 @@ class Sums:
             one = pc.field(name) == value
             chosen = one if chosen is None else chosen & one
         parts = []
-        scanner = ds.dataset(path, format="parquet").scanner(wanted, chosen, use_threads=False)
+        scanner = ds.dataset(path, format="parquet").scanner(
+            wanted, chosen, batch_readahead=1, fragment_readahead=1, use_threads=False
+        )
         for batch in scanner.to_batches():
             if batch.num_rows:
                 parts.append(_collapsed(pa.Table.from_batches([batch]), columns, size))
