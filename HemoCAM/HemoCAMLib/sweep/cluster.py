@@ -73,6 +73,7 @@ def _local(workers: int, threads: int) -> Iterator[Client]:
         "distributed.admin.system-monitor.gil.enabled": False,
         "distributed.diagnostics.nvml": False,
         "distributed.scheduler.active-memory-manager.start": False,
+        "distributed.scheduler.http.routes": [],
         "distributed.worker.daemon": True,
     }
     with ExitStack() as stack:
@@ -86,7 +87,8 @@ def _local(workers: int, threads: int) -> Iterator[Client]:
             host="127.0.0.1",
             # keys made for this run: else whoever has an account here could send its workers pickles
             security=True,
-            dashboard_address=None,
+            # without a dashboard Dask opens port 8787 none the less, and says so where it is taken
+            scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
             # Dask's share (memory / cores) is less than a network needs; the window bounds what waits
             memory_limit=0,
             local_directory=stack.enter_context(scratch),
