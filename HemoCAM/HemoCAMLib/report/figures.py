@@ -95,5 +95,8 @@ class Figures:
             self.drawn[name] = png
 
     def _folder(self) -> Path:
-        self.progress("Drawing figures", len(self.drawn), 0)
+        kinds = 4 + (PERCENTILE in self.found.plan.rules)
+        self.progress(
+            "Drawing figures", len(self.drawn), max(kinds * len(self.found.scales), len(self.drawn))
+        )
         return self.folder

@@ -44,23 +44,28 @@ def of_scale(found: Benchmarked, scale: str) -> list[str]:
     if not order:
         return [f"{scale.capitalize()} scaling: no positive slice has a Dice."]
     best = order[0]
-    head = f"{scale.capitalize()} scaling: {place_name(best)} has the highest mean Dice of positive slices"
-    said = f"{head}, {estimate_text(rows[best])}"
+    said = f"{scale.capitalize()} scaling: {place_name(best)} has the highest mean Dice of positive slices"
+    said += f", {estimate_text(rows[best])}"
     if len(order) > 1:
         said += f"; next comes {place_name(order[1])} with {estimate_text(rows[order[1]])}"
-    sentences = [f"{said}."]
-    if len(order) > 1:
-        sentences[0] += f" {_against_second(found, scale, best, order[1])}"
-    sentences.append(_choice_without_the_test(found, scale, best))
-    return sentences
+    parts = [f"{said}."]
+    method = next((place for place in order[1:] if place[1] == best[1]), None)
+    stage = next((place for place in order[1:] if place[0] == best[0]), None)
+    if len(order) > 1 and order[1] not in (method, stage):
+        parts.append(_by_ranks(found, scale, best, order[1]))
+    if method:
+        head = (
+            f"Against {method_name(method[0])}, the next method at its stage ({estimate_text(rows[method])})"
+        )
+        parts.append(f"{head}, {_tested(found, scale, best, method)}.")
+    if stage:
+        head = f"Against stage {stage[1]}, the next of its own stages ({estimate_text(rows[stage])})"
+        parts.append(f"{head}, {_tested(found, scale, best, stage)}.")
+    return [" ".join(parts), _choice_without_the_test(found, scale, best)]
 
 
-def _against_second(found: Benchmarked, scale: str, best: Place, second: Place) -> str:
-    """Whether the second is told apart: by the pair's test where the two share stage or method, else by ranks."""
-    pair = pair_of(found, scale, "dice", name_of(*best), name_of(*second), best, second)
-    if pair is not None:
-        family = list(found.rows("pairs", scale=scale, metric="dice", family=pair["family"]))
-        return _pair_sentence(pair, sum(row["p_holm"] is not None for row in family))
+def _by_ranks(found: Benchmarked, scale: str, best: Place, second: Place) -> str:
+    """Whether two maps of different method and stage are told apart: no pair is tested of them."""
     ranks = {
         r["name"]: r for r in found.rows("ranks", scale=scale, metric="dice", family="all methods and stages")
     }
@@ -76,14 +81,21 @@ def _against_second(found: Benchmarked, scale: str, best: Place, second: Place) 
     )
 
 
-def pair_of(
-    found: Benchmarked, scale: str, metric: str, first: str, second: str, one: Place, other: Place
-) -> Row | None:
+def _tested(found: Benchmarked, scale: str, best: Place, other: Place) -> str:
+    """Whether two maps that share a stage or a method are told apart by their pair's test."""
+    pair = pair_of(found, scale, "dice", best, other)
+    if pair is None or pair["p_holm"] is None:
+        return "the difference was not tested, for want of patients"
+    family = found.rows("pairs", scale=scale, metric="dice", family=pair["family"])
+    return pair_words(pair, sum(row["p_holm"] is not None for row in family))
+
+
+def pair_of(found: Benchmarked, scale: str, metric: str, one: Place, other: Place) -> Row | None:
     """The tested pair of two places that share a stage or a method, turned so that ``one`` comes first."""
     if one[1] == other[1]:
         family, names = f"methods at stage {one[1]}", (one[0], other[0])
     elif one[0] == other[0]:
-        family, names = "stages of each method", (first, second)
+        family, names = "stages of each method", (name_of(*one), name_of(*other))
     else:
         return None
     for row in found.rows("pairs", scale=scale, metric=metric, family=family):
@@ -108,23 +120,20 @@ def turned(row: Row) -> Row:
     }  # fmt: skip
 
 
-def _pair_sentence(pair: Row, tests: int) -> str:
-    """A pair whose first has the higher mean, one of so many tests of its family."""
-    if pair["p_holm"] is None:
-        return "The difference was not tested, for want of patients."
-    where = f"p {p_of(pair['p_holm'])} after Holm's correction in its family, {counted(pair['patients'], 'patient')}"
-    middle = f"median difference {signed_difference(pair)}"
+def pair_words(pair: Row, tests: int) -> str:
+    """What a pair's test says whose first has the higher mean; it is one of so many tests of its family."""
+    where = f"p {p_of(pair['p_holm'])} after Holm's correction, {counted(pair['patients'], 'patient')}"
+    where = f"median difference {signed_difference(pair)}, {where}"
     if not significant(pair):
         # the smallest p of a signed-rank test of n patients is 2 / 2^n; Holm takes it times the tests
         hopeless = tests * 2.0 ** (1 - pair["patients"]) > LEVEL
         why = ", and of so few patients none could be" if hopeless else ""
-        return f"The difference is not significant{why} ({middle}, {where})."
+        return f"the difference is not significant{why} ({where})"
     if pair["rank_biserial"] is not None and pair["rank_biserial"] < 0:
         return (
-            f"Patient by patient it is the second that is better, significantly ({middle}, {where}): the "
-            "mean is carried by few slices."
+            f"it is significantly worse patient by patient, for its mean is carried by few slices ({where})"
         )
-    return f"The difference is significant ({middle}, {where})."
+    return f"the difference is significant ({where})"
 
 
 def _choice_without_the_test(found: Benchmarked, scale: str, best: Place) -> str:
@@ -178,8 +187,7 @@ def _stage_tests(found: Benchmarked, scale: str, places: list[Place]) -> str:
     for method, stage in places:
         if stage == STAGE or (method, STAGE) not in places:
             continue
-        one, other = (method, STAGE), (method, stage)
-        pair = pair_of(found, scale, "dice", name_of(*one), name_of(*other), one, other)
+        pair = pair_of(found, scale, "dice", (method, STAGE), (method, stage))
         if pair is None or pair["p_holm"] is None:
             continue
         tested += 1

@@ -1,0 +1,368 @@
+"""The report of a benchmark: what it says is what the tables say, whatever they hold, and nothing reaches outside."""
+
+import json
+import shutil
+from html.parser import HTMLParser
+
+import pytest
+from HemoCAMLib.benchmark.figures import ALL
+from HemoCAMLib.doors.cli import main
+from HemoCAMLib.doors.report import make_report
+from HemoCAMLib.errors import Cancelled, InputError, OutputError
+from HemoCAMLib.report.blocks import Cell, Code, Grid, Line, Paragraph, Report, number
+from HemoCAMLib.report.findings import findings
+from HemoCAMLib.report.markdown import markdown
+from HemoCAMLib.report.measure_tables import PIXELS, by_stage
+from HemoCAMLib.report.model_facts import ModelFacts
+from HemoCAMLib.report.page import page
+from HemoCAMLib.report.paper import differences, paper_chapter
+from HemoCAMLib.report.source import Benchmarked
+from HemoCAMLib.report.words import label, method_name
+from report_cases import plan_by_hand, skill_of, write_benchmark
+
+HOSTILE = [
+    "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "$\\frac{1", "a|b`c", "[x](javascript:alert(1))",
+    "![p](evil.png)", "line\nbreak\x00\u202e", "&amp;lt;", "**bold** _under_", "\ud800half", "é漢字", "-- = ' --",
+]  # fmt: skip
+
+
+class Parsed(HTMLParser):
+    """Tables by caption, as rows of (text, small print); all attributes, tags and texts."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.tables, self.tags, self.attributes, self.texts = {}, [], [], []
+        self._caption = self._row = self._cell = None
+        self._small = False
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, *pair) for pair in attrs]
+        if tag == "caption":
+            self._caption = ""
+        elif tag == "tr":
+            self._row = []
+            self.tables.setdefault(self._caption, []).append(self._row)
+        elif tag in ("td", "th"):
+            self._cell = ["", ""]
+            self._row.append(self._cell)
+        elif tag == "small":
+            self._small = True
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "th"):
+            self._cell = None
+        elif tag == "small":
+            self._small = False
+
+    def handle_data(self, data):
+        self.texts.append(data)
+        if self.tags and self.tags[-1] == "caption" and self._cell is None and data.strip():
+            self._caption += data
+        if self._cell is not None:
+            self._cell[self._small] += data
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A benchmark with known winners; nobody changes it."""
+    return write_benchmark(tmp_path_factory.mktemp("report") / "out", plan_by_hand(refine=True), patients=18)
+
+
+@pytest.fixture(scope="module")
+def found(made):
+    return Benchmarked.read(made)
+
+
+@pytest.fixture(scope="module")
+def reported(made, tmp_path_factory):
+    """The same with its report."""
+    folder = shutil.copytree(made, tmp_path_factory.mktemp("report") / "out")
+    make_report(folder)
+    return folder
+
+
+def files_of(folder):
+    return {
+        p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()
+    }
+
+
+@pytest.mark.parametrize("scale", ["library", "gated"])
+def test_figures_in_the_page_are_those_of_the_tables(reported, found, scale):
+    parsed = Parsed((reported / "report" / "report.html").read_text(encoding="utf-8"))
+    head, *rows = parsed.tables[f"Pixels, {scale} scaling"]
+    assert [name for name, _ in head] == ["stage", "method", *map(label, PIXELS)]
+    assert [(r[0][0], r[1][0]) for r in rows] == [(str(s), method_name(m)) for m, s in found.places]
+    for (method, stage), row in zip(found.places, rows, strict=True):
+        for metric, (value, interval) in zip(PIXELS, row[2:], strict=True):
+            asked = {"scale": scale, "rule": "chosen", "method": method, "stage": stage, "metric": metric}
+            own = next(found.rows("pixels", over="positive slices", group=ALL, **asked))
+            assert value == f"{own['value']:.3f}" and interval == f"{own['low']:.3f} to {own['high']:.3f}"
+    _, *rows = parsed.tables[f"Chosen thresholds, {scale} scaling"]
+    said = [[cell for cell, _ in row] for row in rows]
+    for row in found.rows("thresholds", scale=scale, rule="chosen"):
+        own = [f"{row[name]:.3f}" for name in ("threshold", "value", "test", "best_test")]
+        assert [str(row["stage"]), method_name(row["method"]), *own] in said
+    hits = {r[1][0]: r[4][0] for r in parsed.tables[f"Bounding boxes, {scale} scaling"] if r[0][0] == "5"}
+    for row in found.rows(
+        "boxes", scale=scale, stage=5, metric="hit_loose", over="positive pixels", rule="chosen"
+    ):
+        assert hits[method_name(row["method"])] == f"{row['value']:.3f}"
+
+
+def test_every_chapter_is_there_and_the_markdown_says_the_same(reported, found):
+    folder = reported / "report"
+    parsed = Parsed((folder / "report.html").read_text(encoding="utf-8"))
+    text = (folder / "report.md").read_text(encoding="utf-8")
+    for caption, rows in parsed.tables.items():
+        assert f"**{caption}**" in text or "|" in caption, caption
+        assert len({len(row) for row in rows}) == 1
+    for words in (
+        "What it shows", "Beside the paper", "Thresholds", "Masks refined by HU", "By kind and by size",
+        "Whole scans", "Best and worst scans", "Statistics", "The classifier behind the maps", "Run manifest",
+    ):  # fmt: skip
+        assert any(words in piece for piece in parsed.texts) and words in text
+    best = next(
+        found.rows("pixels", metric="dice", scale="library", method="ablationcam", stage=5, rule="chosen")
+    )
+    assert f"| 5 | AblationCAM | **{best['value']:.3f} ({best['low']:.3f} to {best['high']:.3f})**" in text
+    assert "(../tables/pixels.csv)" in text and (folder / "../tables/pixels.csv").is_file()
+    for line in text.splitlines():
+        if line.startswith("!["):
+            assert (folder / line.rpartition("(")[2].rstrip(")")).is_file()
+    assert "cd" * 32 in text and "hemocam benchmark DATA" in text and "No case failed" in text
+
+
+def test_the_page_needs_and_reaches_nothing_outside(reported):
+    text = (reported / "report" / "report.html").read_text(encoding="utf-8")
+    parsed = Parsed(text)
+    places = [
+        (tag, value) for tag, name, value in parsed.attributes if name in ("src", "href", "srcset", "action")
+    ]
+    assert places and all(
+        value.startswith("data:image/png;base64,") if tag == "img" else value.startswith("#")
+        for tag, value in places
+    )
+    assert not {"script", "link", "iframe", "object", "form", "base"} & set(parsed.tags)
+    assert not [name for _, name, _ in parsed.attributes if name.startswith("on")]
+    assert "http" not in text.replace("http-equiv", "") and "url(" not in text and "@import" not in text
+    ids = {value for _, name, value in parsed.attributes if name == "id"}
+    assert {value[1:] for tag, value in places if tag == "a"} == ids
+    assert parsed.tags.count("img") == len(list((reported / "report" / "figures").glob("*.png")))
+
+
+def test_hostile_names_are_shown_and_do_nothing(tmp_path):
+    plan = plan_by_hand(methods=("hirescam",), stages=(5,), scales=("gated",), rules=())
+    folder = tmp_path / "out"
+    names = [name for name in HOSTILE if name.isascii() or "\ud800" not in name]
+    failed = dict.fromkeys(HOSTILE, "cannot be read <b>at all</b>")
+    write_benchmark(folder, plan, names=names, failed=failed)
+    make_report(folder)
+    parsed = Parsed((folder / "report" / "report.html").read_text(encoding="utf-8"))
+    assert not {"script", "b", "iframe"} & set(parsed.tags)
+    assert not [name for _, name, _ in parsed.attributes if name.startswith("on")]
+    assert all(value.startswith("data:") for tag, name, value in parsed.attributes if name == "src")
+    left = [row[0][0] for row in parsed.tables["Cases that failed and are left out"][1:]]
+    assert left[:2] == HOSTILE[:2] and left[4:6] == HOSTILE[4:6] and left[7] == HOSTILE[7]
+    shown = {row[1][0] for row in parsed.tables["Which scans they are"][1:]}
+    assert len(shown) == 6 and "\n" not in "".join(shown)
+    text = (folder / "report" / "report.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if "at all\\</b" in line]
+    assert len(rows) == len(HOSTILE) and all("<b>" not in row.replace("\\<b\\>", "") for row in rows)
+    outside_code = "".join(part for row in rows for part in row.split("`")[::2])
+    assert "<script" not in outside_code and "](" not in outside_code
+
+
+def test_a_known_winner_yields_its_sentences(found):
+    said = findings(found)
+    library = next(s for s in said if s.startswith("Library scaling: "))
+    best = "Library scaling: AblationCAM at stage 5 has the highest mean Dice of positive slices, 0.6"
+    assert library.startswith(best)
+    gated = next(s for s in said if s.startswith("Gated scaling: "))
+    assert gated.startswith("Gated scaling: HiResCAM at stage 5 has")
+    for words in (library, gated):
+        assert "the next method at its stage (0.4" in words and "the next of its own stages (0.4" in words
+        assert (
+            words.count("the difference is significant (median difference 0.") == 2 and "12 patients" in words
+        )
+    assert said.count("The tuning split alone would have chosen the same.") == 2
+    for scale in ("library", "gated"):
+        stage = next(s for s in said if s.startswith(f"Stage 5, the paper's best, wins on {scale} scaling"))
+        assert (
+            "the best map is at stage 5" in stage
+            and "it is better in 2 and worse in 0 after correction" in stage
+        )
+    assert "As in the paper, AblationCAM leads by pixel Dice and pixel IoU on library scaling." in said
+    unlike = next(
+        s for s in said if s.startswith("Unlike in the paper, where it is HiResCAM, AblationCAM leads by")
+    )
+    assert "box Dice" in unlike and "box IoU" in unlike
+    scales = next(s for s in said if s.startswith("Against library scaling, gated scaling raises"))
+    assert "in 1 of 9 maps and lowers it in 1" in scales
+    assert "With gated scaling, masks are empty on 100% of the slices without hemorrhage." in said
+    refined = next(s for s in said if s.startswith("Refining the masks of GradCAM at stage 4"))
+    assert "The difference is significant" in refined
+
+
+def test_other_winners_yield_other_sentences(tmp_path):
+    """Stage 4 wins where it is better; alike maps are not told apart; few patients cannot be."""
+    plan = plan_by_hand(methods=("hirescam", "gradcam"), stages=(4, 5), scales=("gated",), rules=())
+    four = write_benchmark(tmp_path / "four", plan, skill_of({"gated": ("gradcam", 4)}), patients=18)
+    said = " ".join(findings(Benchmarked.read(four)))
+    assert "Gated scaling: GradCAM at stage 4 has the highest" in said
+    assert "Stage 5, the paper's best, does not win on gated scaling: the best map is at stage 4" in said
+    assert "and worse in 1 after correction" in said and "in the paper" not in said
+    alike = write_benchmark(tmp_path / "alike", plan, skill_of({}), patients=18, noise=0.2)
+    said = " ".join(findings(Benchmarked.read(alike)))
+    assert "the difference is not significant (" in said and "difference is significant" not in said
+    few = write_benchmark(tmp_path / "few", plan, skill_of({"gated": ("gradcam", 4)}), patients=4, noise=0.01)
+    said = " ".join(findings(Benchmarked.read(few)))
+    assert "and of so few patients none could be" in said and "difference is significant" not in said
+    three = plan_by_hand(methods=("hirescam",), stages=(6,), scales=("gated",), rules=())
+    said = " ".join(findings(Benchmarked.read(write_benchmark(tmp_path / "three", three, patients=6))))
+    assert "Stage 5, the paper's best, was not among the stages 6." in said
+
+
+def test_what_was_not_asked_for_is_left_out(tmp_path):
+    """One map alone: no pairs, no ranks, no library scaling to hold against the paper; the rest is there."""
+    plan = plan_by_hand(methods=("hirescam",), stages=(5,), scales=("gated",), rules=())
+    folder = write_benchmark(tmp_path / "out", plan, patients=6)
+    assert not (folder / "tables" / "pairs.csv").exists()
+    text = (make_report(folder)).read_text(encoding="utf-8")
+    heads = [
+        h
+        for h in Parsed(text).texts
+        if h in ("Statistics", "Beside the paper", "Other threshold rules", "Whole scans")
+    ]
+    assert set(heads) == {"Whole scans"} and "ranks" not in {
+        p.name[:5] for p in (folder / "report").rglob("*.png")
+    }
+
+
+def test_the_papers_figures_are_comparable_only_with_its_layout_and_network(found, tmp_path):
+    facts = ModelFacts(
+        "ab" * 32, "Trained on no patient; research only.", "t", "tf_efficientnetv2_s", {"output_stride": 16}
+    )
+    half = ModelFacts(facts.sha256, facts.notice, "t", facts.architecture, {"channel_multiplier": 0.5})
+    plan = plan_by_hand(methods=("hirescam", "gradcam"), stages=(5,), scales=("library",), rules=())
+    same = Benchmarked.read(write_benchmark(tmp_path / "same", plan, patients=6, layout="hemorica"))
+    assert (
+        differences(same, facts) == [] and len(differences(same, half)) == len(differences(found, facts)) == 1
+    )
+    assert len(differences(found, half)) == len(differences(found, None)) == 2
+    words = paper_chapter(found, half)[1].text
+    assert "not comparable" in words and "channel_multiplier 0.5" in words and "layout volumes" in words
+    assert "not comparable" not in paper_chapter(same, facts)[1].text
+    grid = paper_chapter(found, half)[2]
+    rows = {line.cells[0]: [getattr(c, "text", c) for c in line.cells] for line in grid.lines}
+    assert [rows[m][2] for m in rows] == ["0.57", "0.40", "0.572", "0.401", "0.975"]
+    own = found.figures("boxes", "box_dice", "library")
+    assert (
+        rows["box Dice"][3] == f"{own['hirescam', 5]['value']:.3f}"
+        and rows["box Dice"][5] == "AblationCAM at stage 5"
+    )
+
+
+def test_a_second_report_has_the_same_bytes(reported, made, tmp_path):
+    folder = shutil.copytree(made, tmp_path / "elsewhere")
+    make_report(folder)
+    first, second = (files_of(place / "report") for place in (reported, folder))
+    assert first == second and {"report.html", "report.md", "figures/dice-library.pdf"} <= set(first)
+    assert not [p for p in folder.iterdir() if p.name.startswith(".")]
+    assert str(tmp_path).encode() not in b"".join(second.values())
+
+
+def test_a_cancel_leaves_the_old_report(reported, tmp_path):
+    folder = shutil.copytree(reported, tmp_path / "out")
+    before = files_of(folder)
+
+    def stop(phase, done, total):
+        if done > 2:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        make_report(folder, progress=stop)
+    assert files_of(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (lambda f: shutil.rmtree(f), "There is no folder"),
+        (lambda f: (f / "manifest.json").unlink(), "holds no finished benchmark"),
+        (lambda f: (f / "manifest.json").write_text("{", "utf-8"), "cannot be read"),
+        (lambda f: (f / "manifest.json").write_text('{"title": "other"}', "utf-8"), "is not that of a benchmark"),
+        (lambda f: (f / "manifest.json").write_text("[1]", "utf-8"), "is not that of a benchmark"),
+        (lambda f: (f / "tables" / "pixels.parquet").unlink(), "There is no .*pixels.parquet"),
+        (lambda f: (f / "slices.parquet").write_bytes(b"x"), "slices.parquet is not the file that"),
+        (lambda f: _edit(f, lambda c: c["plan"].pop("stages")), "another version"),
+        (lambda f: _edit(f, lambda c: c["plan"].update(strange=1)), "another version"),
+    ],
+)  # fmt: skip
+def test_a_folder_that_is_no_benchmark_is_refused_with_a_sentence(made, tmp_path, harm, words):
+    folder = shutil.copytree(made, tmp_path / "out")
+    harm(folder)
+    with pytest.raises(InputError, match=words) as caught:
+        make_report(folder)
+    assert str(caught.value).count(". ") == 0 and str(caught.value).endswith(".")
+    assert not folder.exists() or not (folder / "report").exists()
+
+
+def _edit(folder, change):
+    path = folder / "manifest.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    change(content)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def test_what_is_no_report_is_never_replaced(made, tmp_path, capsys):
+    folder = shutil.copytree(made, tmp_path / "out")
+    (folder / "report").mkdir()
+    (folder / "report" / "thesis.docx").write_text("mine")
+    with pytest.raises(OutputError, match=r"thesis\.docx, which HemoCAM did not write"):
+        make_report(folder)
+    assert main(["report", str(folder), "--quiet"]) == 3 and "thesis.docx" in capsys.readouterr().err
+    assert (folder / "report" / "thesis.docx").read_text() == "mine"
+
+
+def test_scans_are_neither_shown_nor_named_where_that_is_asked_for(reported, tmp_path, capsys):
+    folder = shutil.copytree(reported, tmp_path / "out")
+    assert b"case-0" in (folder / "report" / "report.html").read_bytes()
+    assert main(["report", str(folder), "--no-cases", "--quiet"]) == 0
+    assert capsys.readouterr().out.strip().endswith("report.html")
+    own = files_of(folder / "report")
+    assert not any(b"case-" in content for content in own.values()) and "cases.json" not in own
+
+
+def test_blocks_become_the_same_texts_in_both_forms():
+    report = Report("T & <T>", "N")
+    lines = [
+        Line(["a|b", Code("x`|y"), Cell("0.5", "0.1 to 0.9", marked=True)], True),
+        Line(["", Code(""), Cell("-")]),
+    ]
+    report.add(Paragraph(["see ", Code("<i>")]), None, Grid("G_1", ["k", "c", "v"], lines, 2, "note *"))
+    parsed = Parsed(page(report, {}))
+    assert parsed.tables["G_1"][1:] == [
+        [["a|b", ""], ["x`|y", ""], ["0.5", "0.1 to 0.9"]],
+        [["", ""], ["", ""], ["-", ""]],
+    ]
+    text = markdown(report, ())
+    assert "# T &amp; \\<T\\>" in text and "see `<i>`" in text and "note \\*" in text
+    assert "| a\\|b | `x \\|y` | **0.5 (0.1 to 0.9)** |" in text
+    assert number(-0.0001) == "0.000" and number(None) == "-" and number(-0.5, 1) == "-0.5"
+
+
+def test_the_best_of_a_column_is_marked_by_what_is_good(found):
+    def marked(metric):
+        rows = found.figures("cases", metric, "gated", over="bleeding cases")
+        grid = by_stage(found, "t", [(metric, rows)])
+        (line,) = [line for line in grid.lines if line.cells[2].marked]
+        return rows, next(p for p in found.places if [str(p[1]), method_name(p[0])] == list(line.cells[:2]))
+
+    rows, place = marked("hd95_mm")
+    assert rows[place]["value"] == min(row["value"] for row in rows.values())
+    rows, place = marked("dice")
+    assert rows[place]["value"] == max(row["value"] for row in rows.values())
