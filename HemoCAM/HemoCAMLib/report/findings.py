@@ -53,14 +53,13 @@ def of_scale(found: Benchmarked, scale: str) -> list[str]:
     stage = next((place for place in order[1:] if place[0] == best[0]), None)
     if len(order) > 1 and order[1] not in (method, stage):
         parts.append(_by_ranks(found, scale, best, order[1]))
-    if method:
-        head = (
-            f"Against {method_name(method[0])}, the next method at its stage ({estimate_text(rows[method])})"
-        )
-        parts.append(f"{head}, {_tested(found, scale, best, method)}.")
-    if stage:
-        head = f"Against stage {stage[1]}, the next of its own stages ({estimate_text(rows[stage])})"
-        parts.append(f"{head}, {_tested(found, scale, best, stage)}.")
+    for other, name in (
+        (method, f"{method_name(method[0])}, the next method at its stage" if method else ""),
+        (stage, f"stage {stage[1]}, the next of its own stages" if stage else ""),
+    ):
+        if other:
+            value = "" if other == order[1] else f" ({estimate_text(rows[other])})"
+            parts.append(f"Against {name}{value}, {_tested(found, scale, best, other)}.")
     return [" ".join(parts), _choice_without_the_test(found, scale, best)]
 
 

@@ -19,6 +19,29 @@ NEEDED = ("pixels", "boxes", "pointing", "groups", "cases", "thresholds", "curve
 OPTIONAL = ("pairs", "ranks", "faithfulness", "randomisation")
 ROWS = ("slices", "volumes", "predictions")  # merged, a row a slice or scan: too large to hold
 
+# what each table must have, for benchmarks of other versions may not
+_FIGURES = {
+    "scale",
+    "rule",
+    "method",
+    "stage",
+    "group",
+    "over",
+    "metric",
+    "value",
+    "low",
+    "high",
+    "cases",
+    "patients",
+}
+_COLUMNS = {
+    **dict.fromkeys(("pixels", "boxes", "pointing", "groups", "cases"), _FIGURES),
+    "thresholds": {"scale", "rule", "method", "stage", "threshold", "at_edge", "value", "test", "best_test"},
+    "curves": {"split", "scale", "rule", "method", "stage", "threshold"},
+    "classification": {"class", "unit", "group", "figure", "value", "low", "high", "cases", "positives"},
+}
+_OTHER_VERSION = "{} is of a benchmark by another version of HemoCAM; run `hemocam benchmark` again."
+
 Row = dict[str, object]
 Place = tuple[str, int]  # method and stage
 
@@ -57,6 +80,9 @@ class Benchmarked:
         plan = _plan(manifest, folder / MANIFEST)
         names = [*NEEDED, *(n for n in OPTIONAL if f"{TABLES}/{n}.parquet" in manifest["files"])]
         tables = {name: _table(folder, f"{TABLES}/{name}.parquet", manifest["files"]) for name in names}
+        for name, columns in _COLUMNS.items():
+            if any(not columns <= row.keys() for row in tables[name][:1]):
+                raise InputError(_OTHER_VERSION.format(folder / TABLES / f"{name}.parquet"))
         for name in ROWS:
             _check(folder, f"{name}.parquet", manifest["files"])
         return cls(folder, manifest, plan, tables)
@@ -140,9 +166,7 @@ def _plan(manifest: dict, path: Path) -> Plan:
         lists = {name: tuple(value) for name, value in said.items() if isinstance(value, list)}
         return Plan(**{**said, **lists, "settings": settings})
     except (KeyError, TypeError, ValueError):
-        raise InputError(
-            f"{path} describes a benchmark of another version of HemoCAM; run `hemocam benchmark` again."
-        ) from None
+        raise InputError(_OTHER_VERSION.format(path)) from None
 
 
 def _check(folder: Path, name: str, files: dict) -> Path:

@@ -37,14 +37,14 @@ def skill_of(winners: dict[str, tuple[str, int]], lead: float = 0.2):
 
 def write_benchmark(
     folder: Path, plan: Plan | None = None, skill=None, patients=12, noise=0.05, layout="volumes",
-    names=None, failed=None,
+    names=None, failed=None, seed=7,
 ) -> Path:  # fmt: skip
     """Write the folder of a finished benchmark whose slices were drawn; every third scan is without blood."""
     plan = plan or plan_by_hand()
     skill = skill or skill_of({"library": ("ablationcam", 5), "gated": ("hirescam", 5)})
     names = names or [f"case-{n:02d}" for n in range(patients)]
     folder.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(7)
+    rng = np.random.default_rng(seed)
     slices, volumes, predictions = [], [], []
     for n, name in enumerate(names):
         truth = np.zeros(SLICES, int)
