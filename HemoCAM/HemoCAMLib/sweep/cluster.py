@@ -75,6 +75,9 @@ def _local(workers: int, threads: int) -> Iterator[Client]:
         "distributed.scheduler.active-memory-manager.start": False,
         "distributed.scheduler.http.routes": [],
         "distributed.worker.daemon": True,
+        # Dask has memory given back at once, by MALLOC_TRIM_THRESHOLD_: a network then takes more than twice as long,
+        # most of it in the system's hands; and it sets threads to one whatever was asked for
+        "distributed.nanny.pre-spawn-environ": {},
     }
     with ExitStack() as stack:
         stack.enter_context(limited_threads(threads))  # the processes inherit it before they import anything

@@ -82,7 +82,9 @@ def run(
         Processes on this machine; 0 computes in this one.
     dask:
         Address of a Dask scheduler, instead of ``workers``. It and its workers need this HemoCAM and what it
-        depends on, in the same versions, and the data under the same paths; results come back by the network.
+        depends on, in the same versions, and the data under the same paths; results come back by the network. Start
+        them with ``dask worker --no-nanny``: under Dask's nanny (by the ``MALLOC_TRIM_THRESHOLD_`` that it sets) a
+        network takes more than twice as long.
     threads:
         Threads of the numeric libraries in each process. Another number may change the last digits.
     progress:

@@ -78,6 +78,12 @@ class TinyWork:
         time.sleep(60)
 
 
+def surroundings(case: TinyCase) -> dict[str, pa.Table]:
+    """What the process was given by who started it."""
+    names = [name for name in os.environ if name.startswith(("MALLOC", "OMP"))]
+    return {"environment": pa.table({"name": names, "value": [os.environ[name] for name in names]})}
+
+
 def digests(output: Path) -> dict[str, str]:
     """SHA-256 of the merged tables of a folder, in both formats."""
     found = {}

@@ -17,7 +17,7 @@ from HemoCAMLib.sweep.merge import read_all
 from HemoCAMLib.sweep.results import Results
 from HemoCAMLib.sweep.runner import run
 from HemoCAMLib.sweep.versions import difference, versions
-from sweep_work import TinyWork, Unloadable, cases, digests
+from sweep_work import TinyWork, Unloadable, cases, digests, surroundings
 
 pytest.importorskip("distributed")
 needs_sigkill = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this platform has no SIGKILL")
@@ -239,6 +239,15 @@ def test_versions_are_compared():
     assert ours["numpy"] and difference(ours, dict(ours)) == ""
     assert difference({"a": "1", "b": ""}, {"a": "2", "b": "3"}) == "a 2 and not 1, b 3 and not missing"
     assert difference({"a": "1"}, {}) == "a missing and not 1"
+
+
+def test_workers_keep_their_memory_and_their_threads(tmp_path, monkeypatch):
+    """Dask's own MALLOC_TRIM_THRESHOLD_ makes networks slow, and its OMP_NUM_THREADS is not what was asked for."""
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
+    run(cases(1), surroundings, tmp_path, "k", workers=1, threads=2)
+    found = read_all(tmp_path, "environment")
+    environment = dict(zip(found["name"].to_pylist(), found["value"].to_pylist(), strict=True))
+    assert "MALLOC_TRIM_THRESHOLD_" not in environment and environment["OMP_NUM_THREADS"] == "2"
 
 
 def test_memory_stays_flat(tmp_path):
