@@ -172,11 +172,12 @@ def stage_findings(found: Benchmarked) -> list[str]:
         wins = order[0][1] == STAGE
         head = f"Stage {STAGE}, the paper's best, {'wins' if wins else 'does not win'} on {scale} scaling"
         best = f"the best map is at stage {order[0][1]}"
-        count = (
-            f"{len(won)} of {counted(len(found.plan.methods), 'method')} {'has' if len(won) == 1 else 'have'}"
-        )
+        count = ""
+        if len(own) > 1:
+            have = "has its" if len(won) == 1 else "have their"
+            count = f", and {len(won)} of {len(own)} methods {have} highest Dice at stage {STAGE}"
         tests = _stage_tests(found, scale, list(rows))
-        said.append(f"{head}: {best}, and {count} the highest Dice at stage {STAGE}{tests}.")
+        said.append(f"{head}: {best}{count}{tests}.")
     return said
 
 

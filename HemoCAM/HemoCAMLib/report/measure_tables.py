@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 from ..benchmark.plan import CHOSEN, REFINED
 from ..phantoms.patient import KINDS
@@ -31,12 +31,13 @@ _UNRATED = {"mask_ml", "error_ml", "relative_error"}
 Column = tuple[str, dict[Place, Row]]
 
 
-def best_place(metric: str, found: dict[Place, Row]) -> Place | None:
-    """Method and stage of the best value; None where nothing is rated, or there is nothing to choose from."""
-    known = {place: row["value"] for place, row in found.items() if row["value"] is not None}
-    if metric in _UNRATED or len(known) < 2:
-        return None
-    return (min if metric in _SMALL else max)(known, key=known.__getitem__)
+def best_places(metric: str, found: Mapping[Hashable, Row]) -> set[Hashable]:
+    """Keys of the best value, several where it is shared; none where nothing is rated, or all are alike."""
+    known = {key: row["value"] for key, row in found.items() if row["value"] is not None}
+    if metric in _UNRATED or len(set(known.values())) < 2:
+        return set()
+    best = (min if metric in _SMALL else max)(known.values())
+    return {key for key, value in known.items() if value == best}
 
 
 def by_stage(
@@ -49,12 +50,12 @@ def by_stage(
 ) -> Grid:
     """A table of methods by stage: columns are (measure, its rows by method and stage)."""
     places = [p for p in found.places if any(p in rows for _, rows in columns)]
-    best = [best_place(metric, rows) if rate else None for metric, rows in columns]
+    best = [best_places(metric, rows) if rate else set() for metric, rows in columns]
     lines = []
     for place in places:
         cells = [
-            cell(rows.get(place), digits, place == winner)
-            for (_, rows), winner in zip(columns, best, strict=True)
+            cell(rows.get(place), digits, place in winners)
+            for (_, rows), winners in zip(columns, best, strict=True)
         ]
         opens = not lines or lines[-1].cells[0] != str(place[1])
         lines.append(Line([str(place[1]), method_name(place[0]), *cells], opens))
@@ -163,14 +164,12 @@ def refinement_chapter(found: Benchmarked) -> list[Block]:
     lines = []
     for table, metrics, over, unit in tables:
         for n, metric in enumerate(metrics):
-            rows = [
-                found.figures(table, metric, "gated", rule, over).get(place) for rule in (CHOSEN, REFINED)
-            ]
-            values = {rule: {place: row} for rule, row in zip((CHOSEN, REFINED), rows, strict=True) if row}
-            better = _better(metric, values)
-            cells = [
-                cell(row, marked=better == rule) for rule, row in zip((CHOSEN, REFINED), rows, strict=True)
-            ]
+            values = {
+                rule: found.figures(table, metric, "gated", rule, over).get(place)
+                for rule in (CHOSEN, REFINED)
+            }
+            best = best_places(metric, {rule: row for rule, row in values.items() if row})
+            cells = [cell(row, marked=rule in best) for rule, row in values.items()]
             lines.append(Line([unit, label(metric), *cells], n == 0))
     note = (
         "The map joined with what the HU say, fitted on the training split; both masks are of the same map."
@@ -180,12 +179,6 @@ def refinement_chapter(found: Benchmarked) -> list[Block]:
         Heading("Masks refined by HU"),
         Grid(title, ["over", "measure", "plain", "refined"], lines, 2, note),
     ]
-
-
-def _better(metric: str, values: dict) -> str | None:
-    one = {(rule, 0): next(iter(rows.values())) for rule, rows in values.items()}
-    winner = best_place(metric, one)
-    return None if winner is None else winner[0]
 
 
 def group_chapter(found: Benchmarked) -> list[Block]:
@@ -218,12 +211,12 @@ def _groups(found: Benchmarked, scale: str, stage: int, title: str, names: list[
         rows = {p: r for p, r in found.figures("groups", "dice", scale, group=name).items() if p[1] == stage}
         count = max((row["cases"] for row in rows.values()), default=0)
         columns.append(rows)
-        heads.append(f"{name} (n = {count})")
+        heads.append(f"{name} (n={count})")
     lines = []
     for method in found.plan.methods:
         place = (method, stage)
         cells: list[Cell | str] = [
-            cell(rows.get(place), marked=best_place("dice", rows) == place) for rows in columns
+            cell(rows.get(place), marked=place in best_places("dice", rows)) for rows in columns
         ]
         lines.append(Line([method_name(method), *cells]))
     return Grid(f"Slice Dice by {title}, {scale} scaling, stage {stage}", ["method", *heads], lines)

@@ -22,8 +22,10 @@ from .blocks import (
     Report,
     pieces,
 )
+from .drawing import DPI
 from .style import CSS
 
+_PAGE_DPI = 125  # a letter of 9 points in a figure is then about as large as the page's small print
 # a browser that honours it loads and runs nothing, whatever a name in a table may try
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
@@ -123,10 +125,16 @@ def _pictures(block: Pictures, pictures: Mapping[str, bytes]) -> str:
     return f'<div class="pictures">{"".join(shown)}</div>' if shown else ""
 
 
+def _natural_width(png: bytes) -> int:
+    """Pixels of a page at which the letters of a figure are as large as those of the page, from the PNG's header."""
+    return round(int.from_bytes(png[16:20], "big") * _PAGE_DPI / DPI)
+
+
 def _picture(picture: Picture, content: bytes) -> str:
     data = base64.b64encode(content).decode("ascii")
     words = "".join(pieces(picture.caption))
+    size = f"width: calc({picture.width:.0%} - 1.2rem); max-width: {_natural_width(content)}px"
     return (
-        f'<figure style="width: calc({picture.width:.0%} - 1.2rem)"><img alt="{_text(words)}" '
-        f'src="data:image/png;base64,{data}"><figcaption>{_inline(picture.caption)}</figcaption></figure>'
+        f'<figure style="{size}"><img alt="{_text(words)}" src="data:image/png;base64,{data}">'
+        f"<figcaption>{_inline(picture.caption)}</figcaption></figure>"
     )

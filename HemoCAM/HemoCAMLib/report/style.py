@@ -35,7 +35,8 @@ table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabu
 caption { text-align: left; font-weight: 600; padding: 0.3rem 0 0.5rem; }
 th, td { padding: 0.3rem 0.75rem; text-align: right; vertical-align: top; border-bottom: 1px solid var(--line);
   white-space: nowrap; }
-th { font-weight: 600; background: var(--soft); }
+th { font-weight: 600; background: var(--soft); white-space: normal; vertical-align: bottom;
+  overflow-wrap: normal; }
 th.head, td.head { text-align: left; white-space: normal; min-width: 4rem; overflow-wrap: break-word; }
 tbody tr.opens > * { border-top: 2px solid var(--dim); }
 tbody tr:first-child.opens > * { border-top: 0; }

@@ -87,5 +87,9 @@ def _legend(figure: object, colours: dict[int, str], tuning: str) -> None:
         Line2D([], [], color=DIM, marker="o", linestyle=":", linewidth=0.7, label="chosen threshold"),
     ]
     figure.legend(
-        handles=handles, loc="outside lower center", ncols=min(6, len(handles)), frameon=False, fontsize=8
+        handles=handles,
+        loc="outside lower center",
+        ncols=int(figure.get_figwidth() / 1.45),
+        frameon=False,
+        fontsize=8,
     )

@@ -14,7 +14,7 @@ from HemoCAMLib.errors import Cancelled, InputError, OutputError
 from HemoCAMLib.report.blocks import Cell, Code, Grid, Line, Paragraph, Report, number
 from HemoCAMLib.report.findings import findings, pair_words, turned
 from HemoCAMLib.report.markdown import markdown
-from HemoCAMLib.report.measure_tables import PIXELS, by_stage
+from HemoCAMLib.report.measure_tables import PIXELS, best_places, by_stage
 from HemoCAMLib.report.model_facts import ModelFacts
 from HemoCAMLib.report.page import page
 from HemoCAMLib.report.paper import differences, paper_chapter
@@ -395,3 +395,10 @@ def test_the_best_of_a_column_is_marked_by_what_is_good(found):
     assert rows[place]["value"] == min(row["value"] for row in rows.values())
     rows, place = marked("dice")
     assert rows[place]["value"] == max(row["value"] for row in rows.values())
+    assert (
+        best_places("dice", {1: {"value": 0.5}, 2: {"value": 0.5}, 3: {"value": None}}) == set()
+    )  # none is better
+    assert best_places("dice", {1: {"value": 0.5}, 2: {"value": 0.5}, 3: {"value": 0.1}}) == {1, 2}
+    assert (
+        best_places("error_ml", {1: {"value": 0.5}, 2: {"value": 0.1}}) == set()
+    )  # neither large nor small is good
