@@ -8,53 +8,37 @@ and scales. :func:`~.pipeline.analyse` asks for one of each, a benchmark for all
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import pairwise, product
+from typing import NamedTuple
 
 import numpy as np
 
-from .cams.engine import CamEngine
+from .cams.engine import CamEngine, Engine, Explanation
+from .cams.kept import Kept
 from .cams.scaling import Scaled, scale_maps
 from .cams.target import Target
+from .clock import Clock
 from .models.manifest import Manifest
 from .models.preprocess import network_input, probabilities
 from .progress import Progress, silent
+from .steps import Step, Steps, follow, retold
 from .volumes.axial import AxialOrder, to_axial
 from .volumes.headgrid import Cells, HeadGrid
 from .volumes.slabs import Slabs
 from .volumes.volume import Volume
 
 SHADES = 1024  # the shown map is rounded to 1/1024: its files shrink fourfold, and the raw map is kept anyway
+SAMPLING, EXPLAINING, PAINTING = "Preparing slices", "Classifying and explaining slices", "Painting maps"
 BATCH = 4  # slabs a step: on two cores a step stays well under a second, so a cancel is prompt
-
-
-class Clock:
-    """Seconds a phase, by name."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def phase(self, name: str):  # noqa: ANN201  (a context manager)
-        """Add the time spent inside to phase ``name``."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
 
 def network_slabs(ct: Volume, manifest: Manifest) -> tuple[Volume, AxialOrder, Slabs, HeadGrid, np.ndarray]:
     """Bring a CT to the network's grid: axial view, its order, slabs, grid, and HU (n_slabs, size, size)."""
-    axial, order = to_axial(ct)
-    slabs = Slabs.of(axial, manifest.slab_mm)
-    mean_hu = slabs.average(axial)
-    grid = HeadGrid.of(axial, mean_hu, manifest.size, manifest.field_of_view_mm)
-    return axial, order, slabs, grid, grid.sample(mean_hu)
+    found = Sampled.of(ct, manifest)
+    return found.axial, found.order, found.slabs, found.grid, found.hu
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,11 +70,28 @@ class Sampled:
     @classmethod
     def of(cls, ct: Volume, manifest: Manifest) -> Sampled:
         """Bring a head CT in HU, of any orientation, to the network's grid."""
-        return cls(ct, manifest, *network_slabs(ct, manifest))
+        return follow(cls.steps(ct, manifest))
 
-    def input(self) -> np.ndarray:
-        """Return the network's input, float32, (n_slabs, channels, size, size)."""
-        return network_input(self.hu, self.manifest)
+    @classmethod
+    def steps(cls, ct: Volume, manifest: Manifest) -> Steps[Sampled]:
+        """As :meth:`of`, in short steps."""
+        axial, order = to_axial(ct)
+        slabs = Slabs.of(axial, manifest.slab_mm)
+        count = len(slabs)
+        mean_hu = yield from retold(
+            slabs.average_steps(axial), lambda step: Step(SAMPLING, step.done, 2 * count)
+        )
+        yield Step(SAMPLING, count, 2 * count)
+        grid = HeadGrid.of(axial, mean_hu, manifest.size, manifest.field_of_view_mm)
+        hu = np.empty((count, grid.size, grid.size), np.float32)
+        for start in range(0, count, BATCH):
+            yield Step(SAMPLING, count + start, 2 * count)
+            hu[start : start + BATCH] = grid.sample(mean_hu[start : start + BATCH])
+        return cls(ct, manifest, axial, order, slabs, grid, hu)
+
+    def input(self, first: int = 0, last: int | None = None) -> np.ndarray:
+        """Return the network's input of slabs ``first`` to ``last`` - 1: float32, (n, channels, size, size)."""
+        return network_input(self.hu[first:last], self.manifest)
 
     def slab_slices(self) -> list[tuple[int, int]]:
         """First slice and last + 1 of each slab, in canonical order."""
@@ -144,19 +145,11 @@ class Explained:
         In steps of 1/1024, and the very values of :attr:`~.pipeline.Analysis.heatmap`.
         """
         heatmap = np.zeros(self.sampled.axial.shape, np.float32)
-        self.paint(self.scaled(method, stage, scale).maps, stage, heatmap, progress)
+        follow(self.paint(self.scaled(method, stage, scale).maps, stage, heatmap), progress)
         return heatmap
 
-    def paint(
-        self,
-        maps: np.ndarray,
-        stage: int,
-        heatmap: np.ndarray,
-        progress: Progress = silent,
-        mask: np.ndarray | None = None,
-        threshold: float = 1.0,
-    ) -> None:
-        """Lay maps 0..1, (n_slabs, h, w), over the CT.
+    def paint(self, maps: np.ndarray, stage: int, heatmap: np.ndarray) -> Steps[None]:
+        """Lay maps 0..1, (n_slabs, h, w), over the CT; a step is a slab.
 
         Parameters
         ----------
@@ -164,21 +157,108 @@ class Explained:
             Scaled maps, and the stage that they are of.
         heatmap:
             Zeros, float32, (S, rows, columns) in canonical order, or a view in that order; takes the map.
-        progress:
-            Called a slab.
-        mask:
-            Zeros of the same shape; takes ``heatmap >= threshold``.
-        threshold:
-            Above 0.
         """
         sampled, cells = self.sampled, self.cells[stage]
         for slab, (start, stop) in enumerate(sampled.slab_slices()):
             if maps[slab].any():  # untouched pages of zeros cost no memory
-                progress("Painting maps", slab, len(sampled.slabs))
+                yield Step(PAINTING, slab, len(sampled.slabs))
                 painted = np.round(sampled.grid.paint(maps[slab : slab + 1], cells)[0] * SHADES) / SHADES
                 heatmap[start:stop] = painted
-                if mask is not None:
-                    mask[start:stop] = painted >= threshold
+
+    def threshold(self, maps: np.ndarray, heatmap: np.ndarray, threshold: float, mask: np.ndarray) -> None:
+        """Set ``mask`` to 1 where a painted map reaches ``threshold``, above 0.
+
+        Parameters
+        ----------
+        maps:
+            The scaled maps that were painted, (n_slabs, h, w).
+        heatmap:
+            As :meth:`paint` left it.
+        mask:
+            Zeros of its shape, in canonical order.
+        """
+        for slab, (start, stop) in enumerate(self.sampled.slab_slices()):
+            if maps[slab].any():
+                mask[start:stop] = heatmap[start] >= threshold  # all slices of a slab show the same map
+
+
+class RawMaps(NamedTuple):
+    """What the network gave: logits (n_slabs, classes), raw maps by method and stage, and each stage's cells."""
+
+    logits: np.ndarray
+    raw: Mapping[tuple[str, int], np.ndarray]
+    cells: Mapping[int, Cells]
+
+
+def map_steps(
+    sampled: Sampled,
+    engine: CamEngine,
+    methods: Sequence[str],
+    stages: Sequence[int],
+    target: str,
+    device: str = "cpu",
+    kept: Kept | None = None,
+) -> Steps[RawMaps]:
+    """Classify every slab of a CT and explain the target by each method at each stage, from shared work.
+
+    An engine whose work cannot be cut takes one method at one stage on a batch a step.
+
+    Parameters
+    ----------
+    sampled:
+        The CT as the network takes it.
+    engine:
+        Of the network on ``device``.
+    methods, stages:
+        Of :data:`~.cams.methods.METHODS`, and counted from 1.
+    target:
+        One of the manifest's classes.
+    kept:
+        What is known of this CT in this network, and what is to be kept; of an :class:`~.cams.engine.Engine` only.
+
+    Raises
+    ------
+    OptionError
+        If a method, stage or class does not exist.
+    HemoCAMError
+        If the input or a map is not finite.
+    """
+    import torch
+
+    explained = Target(sampled.manifest.class_index(target))
+    count, found = len(sampled.slabs), []
+    for start in range(0, count, BATCH):
+        yield Step(EXPLAINING, start, count)
+        batch = torch.from_numpy(sampled.input(start, start + BATCH)).to(device)
+        if isinstance(engine, Engine):
+            steps = engine.steps(batch, explained, methods, stages, kept, start)
+            found.append((yield from retold(steps, _within(start, len(batch), count))))
+        else:
+            parts = []
+            for stage, method in product(stages, methods):
+                yield Step(EXPLAINING, start, count)
+                parts.append(engine.explain(batch, explained, (method,), (stage,)))
+            raw = {key: maps for part in parts for key, maps in part.raw.items()}
+            found.append(Explanation(parts[0].logits, raw))
+    cells = {}
+    for stage in stages:
+        yield Step(EXPLAINING, count, count)
+        cells[stage] = engine.cells(stage, sampled.manifest.size)
+    raw = {(m, s): np.concatenate([f.raw[m, s] for f in found]) for s in stages for m in methods}
+    return RawMaps(np.concatenate([f.logits for f in found]), raw, cells)
+
+
+def _within(start: int, size: int, count: int) -> Callable[[Step], Step]:
+    """Tell an engine's steps on a batch as slabs of the volume; methods after the first stand at their beginning."""
+    reached = start
+
+    def tell(step: Step) -> Step:
+        nonlocal reached
+        if step.total > size:  # channels of all slices: what takes long
+            reached = max(reached, start + size * step.done // step.total)
+        return Step(EXPLAINING, reached, count)
+
+    return tell
 
 
 def explain_volume(
@@ -193,7 +273,7 @@ def explain_volume(
     progress: Progress = silent,
     clock: Clock | None = None,
 ) -> Explained:
-    """Classify every slab of a CT and explain the target by each method at each stage, from shared work.
+    """Classify and explain a CT in one go; parameters and errors as :func:`map_steps`.
 
     Parameters
     ----------
@@ -201,44 +281,16 @@ def explain_volume(
         Head CT in HU, any orientation.
     manifest, engine:
         Of the model, and the CAM engine of its network on ``device``.
-    methods, stages:
-        Of :data:`~.cams.methods.METHODS`, and counted from 1.
-    target:
-        One of the manifest's classes.
+    methods, stages, target, device:
+        As for :func:`map_steps`.
     gate:
         Probability from which a slab is shown, 0..1.
-    device:
-        Of the network.
     progress:
-        Called a batch; raises :class:`~.errors.Cancelled` to stop.
+        Called between short steps; raises :class:`~.errors.Cancelled` to stop.
     clock:
         Takes the time of the phases "slabs" and "explain".
-
-    Raises
-    ------
-    OptionError
-        If a method, stage or class does not exist.
-    HemoCAMError
-        If the input or a map is not finite.
     """
-    import torch
-
     clock = clock or Clock()
-    index = manifest.class_index(target)
-    with clock.phase("slabs"):
-        sampled = Sampled.of(ct, manifest)
-        batches = torch.from_numpy(sampled.input()).split(BATCH)
-    with clock.phase("explain"):
-        found = []
-        for done, batch in enumerate(batches):
-
-            def report(_: str, part: int, parts: int, done: int = done) -> None:
-                progress("Classifying and explaining slices", done * BATCH, len(sampled.slabs))
-
-            report("", 0, 0)
-            found.append(engine.explain(batch.to(device), Target(index), methods, stages, report))
-        logits = np.concatenate([f.logits for f in found])
-        wanted = [(method, stage) for stage in stages for method in methods]
-        raw = {key: np.concatenate([f.raw[key] for f in found]) for key in wanted}
-    cells = {stage: engine.cells(stage, manifest.size) for stage in stages}
-    return Explained(sampled, target, gate, logits, raw, cells)
+    sampled = follow(clock.timed("slabs", Sampled.steps(ct, manifest)), progress)
+    steps = map_steps(sampled, engine, methods, stages, target, device)
+    return Explained(sampled, target, gate, *follow(clock.timed("explain", steps), progress))

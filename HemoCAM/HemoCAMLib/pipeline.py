@@ -3,177 +3,188 @@
     CT -> canonical axial order -> slabs -> the network's grid -> window channels -> classifier -> raw maps
        -> scale and gate -> back onto the CT's grid -> mask, by a threshold or joined with the HU (refined)
 
-Every door (command, Slicer module) calls :func:`analyse`, a benchmark what it is made of (:mod:`.explained`);
-none computes anything of its own.
+It is a sequence of short steps (:func:`analysis_steps`). Every door goes through it: the command by :func:`analyse`,
+all in one go; the Slicer module by a :class:`~.session.session.Session`, step by step, with what it has kept; a
+benchmark by what it is made of (:mod:`.explained`). None computes anything of its own.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 import numpy as np
 
-from .cams.backends import check_backend, make_engine
+from .analysis import Analysis, Options
 from .cams.engine import CamEngine
-from .cams.methods import check_method
 from .cams.scaling import Scaled
-from .cams.stages import stage_module
-from .errors import OptionError
-from .explained import BATCH, SHADES, Clock, explain_volume, network_slabs
+from .explained import (
+    BATCH,
+    SHADES,
+    Clock,
+    Explained,
+    RawMaps,
+    Sampled,
+    explain_volume,
+    map_steps,
+    network_slabs,
+)
 from .models.bundle import Bundle
-from .models.manifest import Manifest
+from .opened import Opened, open_steps, pick_device
 from .progress import Progress, silent
-from .volumes.axial import AxialOrder, slice_positions, to_axial
-from .volumes.headgrid import HeadGrid
-from .volumes.slabs import Slabs
+from .steps import Steps, follow
 from .volumes.volume import Volume
 
 __all__ = [
-    "BATCH", "SHADES", "Analysis", "Clock", "Options", "analyse", "explain_volume", "network_slabs", "pick_device",
+    "BATCH", "SHADES", "Analysis", "Clock", "Options", "Parts", "analyse", "analysis_steps", "explain_volume",
+    "needs_refining", "network_slabs", "pick_device", "rescale_steps", "rescaled_options",
 ]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Options:
-    """What to compute; None takes the bundle's default.
+class Parts:
+    """How the parts of an analysis come about: here they are computed. A session may have them already.
 
     Parameters
     ----------
-    method, stage, target:
-        CAM method, network stage counted from 1, class whose logit is explained.
-    threshold:
-        Mask threshold on the displayed map, in (0, 1].
-    gate:
-        Probability of the target from which a slice is shown, 0..1.
-    scale:
-        One of :data:`~.cams.scaling.SCALES`.
-    device:
-        ``auto``, ``cpu`` or ``cuda``.
-    engine:
-        One of :data:`~.cams.backends.BACKENDS`.
-    refine:
-        Whether the mask is the map joined with the HU (:mod:`.refinement`) or the map at or above the threshold.
-        None: refined where the bundle holds a refinement for this method, stage, class and scale, and no threshold
-        is asked for.
-    """
-
-    method: str | None = None
-    stage: int | None = None
-    target: str | None = None
-    threshold: float | None = None
-    gate: float | None = None
-    scale: str = "gated"
-    device: str = "auto"
-    engine: str = "hemocam"
-    refine: bool | None = None
-
-    def resolved(self, manifest: Manifest) -> Options:
-        """Fill in the bundle's defaults and check every value; raise :class:`OptionError` if one is wrong."""
-        method = check_method(self.method or manifest.method)
-        stage = manifest.stage if self.stage is None else self.stage
-        target = self.target or manifest.target
-        manifest.class_index(target)
-        threshold = manifest.mask_threshold(method, stage) if self.threshold is None else self.threshold
-        gate = manifest.calibration[target][2] if self.gate is None else self.gate
-        if not 0 < threshold <= 1:
-            raise OptionError(f"The mask threshold lies above 0 and at most at 1, not at {threshold:g}.")
-        if not 0 <= gate <= 1:
-            raise OptionError(f"The probability gate lies between 0 and 1, not at {gate:g}.")
-        engine = check_backend(self.engine)
-        refine = self._refine(manifest, method, stage, target)
-        return Options(method, stage, target, threshold, gate, self.scale, self.device, engine, refine)
-
-    def _refine(self, manifest: Manifest, method: str, stage: int, target: str) -> bool:
-        known = manifest.refiner(method, stage, target, self.scale) is not None
-        if self.refine and not known:
-            raise OptionError(
-                f"The model {manifest.name} has no mask refinement for {method} at stage {stage}, class {target}, "
-                f"scale {self.scale}; leave --refine out, or fit one with `hemocam refine`."
-            )
-        return (known and self.threshold is None) if self.refine is None else self.refine
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """What the model says of a CT. Slices are counted in canonical order, inferior to superior.
-
-    Parameters
-    ----------
-    ct:
-        The volume as it was given.
-    order:
-        How its axes were permuted and flipped.
+    bundle:
+        The model.
     options:
-        Resolved options.
-    classes:
-        The model's classes, in the order of the columns of ``logits`` and ``probabilities``.
-    slabs, grid:
-        Which slices share a slab, and the square in the slice plane that the network saw.
-    logits, probabilities:
-        Raw and calibrated output a slab, shape (n_slabs, classes).
-    gate:
-        Shape (n_slabs,), bool: slabs whose target probability passes.
-    raw:
-        Signed raw maps a slab at the stage's resolution, shape (n_slabs, h, w), and where they lie.
-    scaled:
-        The maps as shown, with the raw values that 0 and 1 stand for.
-    heatmap:
-        The shown map on the CT's grid, float32 0..1, in steps of 1/1024.
-    mask:
-        ``heatmap >= threshold``, or refined (see :attr:`refined`); uint8 0 or 1, on the CT's grid, 0 on slices that
-        show no map.
-    timings:
-        Seconds a phase.
+        What to compute, resolved.
+    engine:
+        A CAM engine for the same network, in place of the one that the options name.
     """
 
-    ct: Volume
-    order: AxialOrder
-    options: Options
-    classes: tuple[str, ...]
-    slabs: Slabs
-    grid: HeadGrid
-    logits: np.ndarray
-    probabilities: np.ndarray
-    gate: np.ndarray
-    raw: np.ndarray
-    raw_volume: Volume
-    scaled: Scaled
-    heatmap: Volume
-    mask: Volume
-    timings: dict[str, float] = field(default_factory=dict)
+    def __init__(self, bundle: Bundle, options: Options, engine: CamEngine | None = None) -> None:
+        self.bundle, self.options = bundle, options
+        self._given = engine
 
-    @property
-    def target_index(self) -> int:
-        """Column of the explained class."""
-        return self.classes.index(self.options.target)
+    def model(self) -> Steps[tuple[CamEngine, str] | None]:
+        """Return the engine and its device; None if :meth:`maps` needs none."""
+        opened = yield from self.opened()
+        engine = yield from opened.engine(self.options.engine, self.options.method, self.options.stage)
+        return self._given or engine, opened.device
 
-    @property
-    def refined(self) -> bool:
-        """Whether the mask is the map joined with the HU; if not, it is the map at or above the threshold."""
-        return bool(self.options.refine)
+    def opened(self) -> Steps[Opened]:
+        """Return the model made ready."""
+        return open_steps(self.bundle, self.options.device)
 
-    @property
-    def positions_mm(self) -> np.ndarray:
-        """Position of each canonical slice along the slice normal, in mm, rising toward the head."""
-        return slice_positions(to_axial(self.ct)[0])
+    def sampled(self, ct: Volume) -> Steps[Sampled]:
+        """Return the CT as the network takes it."""
+        return Sampled.steps(ct, self.bundle.manifest)
 
-    def slice_indices(self) -> np.ndarray:
-        """The CT's own index, along its slice axis, of each canonical slice."""
-        count = self.ct.shape[self.order.axes[0]]
-        return np.array([self.order.original_slice(s, self.ct.shape) for s in range(count)])
+    def maps(self, model: tuple[CamEngine, str] | None, sampled: Sampled) -> Steps[RawMaps]:
+        """Return what the network gives for it."""
+        o = self.options
+        return map_steps(sampled, model[0], (o.method,), (o.stage,), o.target, model[1])
 
 
-def pick_device(name: str) -> str:
-    """Turn ``auto``, ``cpu`` or ``cuda`` into a torch device; :class:`OptionError` if it is not there."""
-    import torch
+def analysis_steps(ct: Volume, parts: Parts) -> Steps[Analysis]:
+    """Classify every slab of ``ct`` and explain the target class, in short steps; errors as :func:`analyse`."""
+    clock, options = Clock(), parts.options
+    model = yield from clock.timed("model", parts.model())
+    sampled = yield from clock.timed("slabs", parts.sampled(ct))
+    found = yield from clock.timed("explain", parts.maps(model, sampled))
+    return (yield from _shown(Explained(sampled, options.target, options.gate, *found), options, clock))
 
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name not in ("cpu", "cuda"):
-        raise OptionError(f"There is no device {name!r}; choose auto, cpu or cuda.")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise OptionError("No CUDA device can be used here; run with --device cpu.")
-    return name
+
+def rescale_steps(
+    analysis: Analysis, gate: float | None = None, threshold: float | None = None, scale: str | None = None
+) -> Steps[Analysis]:
+    """Show the same maps by another gate, threshold or scale; None leaves it as it is. No network is needed.
+
+    A threshold that is asked for makes the mask the map at or above it. Without one, a mask that was refined stays
+    so where the model holds a refinement for the scale.
+
+    Raises
+    ------
+    OptionError
+        If a value makes no sense.
+    """
+    options = rescaled_options(analysis, gate, threshold, scale)
+    explained = replace(analysis.explained, gate_at=options.gate)
+    return (yield from _shown(explained, options, Clock(), analysis))
+
+
+def needs_refining(analysis: Analysis, options: Options) -> bool:
+    """Tell whether another gate, threshold or scale, of :func:`rescaled_options`, needs the mask refined anew."""
+    gate = analysis.probabilities[:, analysis.target_index] >= options.gate
+    same = (
+        analysis.refined and options.scale == analysis.options.scale and np.array_equal(gate, analysis.gate)
+    )
+    return options.refine and not same
+
+
+def rescaled_options(
+    analysis: Analysis, gate: float | None = None, threshold: float | None = None, scale: str | None = None
+) -> Options:
+    """Return the options of :func:`rescale_steps`, resolved; errors as there."""
+    old, manifest = analysis.options, analysis.explained.sampled.manifest
+    new = replace(
+        old,
+        gate=old.gate if gate is None else gate,
+        threshold=old.threshold if threshold is None else threshold,
+        scale=old.scale if scale is None else scale,
+    )
+    known = manifest.refiner(new.method, new.stage, new.target, new.scale) is not None
+    return replace(new, refine=bool(old.refine and threshold is None and known)).resolved(manifest)
+
+
+def _shown(
+    explained: Explained, options: Options, clock: Clock, before: Analysis | None = None
+) -> Steps[Analysis]:
+    """Scale, gate, paint and mask; ``before`` may have painted the same maps."""
+    sampled, ct = explained.sampled, explained.sampled.ct
+    with clock.phase("paint"):
+        scaled = explained.scaled(options.method, options.stage, options.scale)
+    same = before is not None and np.array_equal(scaled.maps, before.scaled.maps)
+    if same:
+        heatmap = before.heatmap
+    else:
+        array = np.zeros(ct.shape, np.float32)
+        painting = explained.paint(scaled.maps, options.stage, sampled.order.view(array))
+        yield from clock.timed("paint", painting)
+        heatmap = ct.like(array, "Heat map")
+    if same and _mask_rule(options) == _mask_rule(before.options):
+        mask = before.mask
+    else:
+        masking = _mask(explained, scaled, heatmap, options)
+        mask = ct.like((yield from clock.timed("refine" if options.refine else "paint", masking)), "Mask")
+    raw, cells = explained.raw[options.method, options.stage], explained.cells[options.stage]
+    return Analysis(
+        ct=ct,
+        order=sampled.order,
+        options=options,
+        classes=sampled.manifest.classes,
+        slabs=sampled.slabs,
+        grid=sampled.grid,
+        logits=explained.logits,
+        probabilities=explained.probabilities,
+        gate=explained.gate,
+        raw=raw,
+        raw_volume=sampled.grid.cells_volume(raw, sampled.axial, sampled.slabs.edges, "Raw map", cells),
+        scaled=scaled,
+        heatmap=heatmap,
+        mask=mask,
+        explained=explained,
+        timings=clock.seconds,
+    )
+
+
+def _mask_rule(options: Options) -> tuple:
+    """What decides the mask of a shown map."""
+    return (True, options.scale) if options.refine else (False, options.threshold)
+
+
+def _mask(explained: Explained, scaled: Scaled, heatmap: Volume, options: Options) -> Steps[np.ndarray]:
+    """The mask on the CT's grid, uint8: the shown map joined with the HU, or at or above the threshold."""
+    sampled = explained.sampled
+    if options.refine:
+        refiner = sampled.manifest.refiner(options.method, options.stage, options.target, options.scale)
+        refined = yield from refiner.steps(sampled.ct, heatmap)
+        return refined.mask.view(np.uint8)
+    mask = np.zeros(sampled.ct.shape, np.uint8)
+    view = sampled.order.view
+    explained.threshold(scaled.maps, view(heatmap.array), options.threshold, view(mask))
+    return mask
 
 
 def analyse(
@@ -194,7 +205,7 @@ def analyse(
     options:
         What to compute; the bundle's defaults where it is silent.
     progress:
-        Called a batch; raises :class:`~.errors.Cancelled` to stop.
+        Called between short steps; raises :class:`~.errors.Cancelled` to stop.
     engine:
         Another CAM engine for the same network, in place of the one that the options name.
 
@@ -203,45 +214,5 @@ def analyse(
     OptionError, ModelError
         If an option or the bundle makes no sense.
     """
-    manifest = bundle.manifest
-    options = (options or Options()).resolved(manifest)
-    clock = Clock()
-    with clock.phase("model"):
-        device = pick_device(options.device)
-        network = bundle.network().to(device)
-        stage_module(network, options.stage)  # a wrong stage is known before any work
-        engine = engine or make_engine(network, options.engine)
-    found = explain_volume(
-        ct, manifest, engine, (options.method,), (options.stage,), options.target, options.gate, device,
-        progress, clock,
-    )  # fmt: skip
-    order, slabs, grid = found.sampled.order, found.sampled.slabs, found.sampled.grid
-    raw = found.raw[options.method, options.stage]
-    with clock.phase("paint"):
-        scaled = found.scaled(options.method, options.stage, options.scale)
-        heatmap, mask = np.zeros(ct.shape, np.float32), np.zeros(ct.shape, np.uint8)
-        canonical = order.view(heatmap), order.view(mask)
-        plain = None if options.refine else canonical[1]
-        found.paint(scaled.maps, options.stage, canonical[0], progress, plain, options.threshold)
-    if options.refine:
-        with clock.phase("refine"):
-            refiner = manifest.refiner(options.method, options.stage, options.target, options.scale)
-            mask = refiner.refine(ct, heatmap, progress=progress).mask.view(np.uint8)
-    cells = found.cells[options.stage]
-    return Analysis(
-        ct=ct,
-        order=order,
-        options=options,
-        classes=manifest.classes,
-        slabs=slabs,
-        grid=grid,
-        logits=found.logits,
-        probabilities=found.probabilities,
-        gate=found.gate,
-        raw=raw,
-        raw_volume=grid.cells_volume(raw, found.sampled.axial, slabs.edges, "Raw map", cells),
-        scaled=scaled,
-        heatmap=ct.like(heatmap, "Heat map"),
-        mask=ct.like(mask, "Mask"),
-        timings=clock.seconds,
-    )
+    options = (options or Options()).resolved(bundle.manifest)
+    return follow(analysis_steps(ct, Parts(bundle, options, engine)), progress)

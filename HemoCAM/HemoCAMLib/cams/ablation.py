@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..progress import Progress
+from ..steps import Step, Steps
 from .capture import Capture
 from .stages import Chain
 from .target import Target
@@ -26,7 +26,7 @@ _LIBRARY_STEP = 1e7
 _CACHE = 1 << 18  # numbers at once in the closed form: 1 MiB, so that they stay in a core's cache
 
 
-def zero_drops(chain: Chain, captured: Capture, stage: int, chunk: int, report: Progress) -> Tensor:
+def zero_drops(chain: Chain, captured: Capture, stage: int, chunk: int) -> Steps[Tensor]:
     """Raw drop of the score for each channel set to zero, (n, C), by running the rest of the network.
 
     Parameters
@@ -38,42 +38,39 @@ def zero_drops(chain: Chain, captured: Capture, stage: int, chunk: int, report: 
     stage:
         Counted from 1.
     chunk:
-        Channels at once.
-    report:
-        Called a chunk.
+        Channels at once: a step.
     """
-    return _drops(chain, captured, stage, chunk, report, _zeros)[0]
+    drops, _ = yield from _drops(chain, captured, stage, chunk, _zeros)
+    return drops
 
 
-def library_weights(chain: Chain, captured: Capture, stage: int, chunk: int, report: Progress) -> Tensor:
+def library_weights(chain: Chain, captured: Capture, stage: int, chunk: int) -> Steps[Tensor]:
     """pytorch-grad-cam's weights, (n, C): relative drops with the value that it ablates with.
 
     Parameters as in :func:`zero_drops`; the chunks change nothing.
     """
-    drops, full = _drops(chain, captured, stage, chunk, report, _library_values)
+    drops, full = yield from _drops(chain, captured, stage, chunk, _library_values)
     return drops / full[:, None]
 
 
 def _drops(
-    chain: Chain,
-    captured: Capture,
-    stage: int,
-    chunk: int,
-    report: Progress,
-    ablate: Callable[[Tensor], Tensor],
-) -> tuple[Tensor, Tensor]:
+    chain: Chain, captured: Capture, stage: int, chunk: int, ablate: Callable[[Tensor], Tensor]
+) -> Steps[tuple[Tensor, Tensor]]:
     """Drops (n, C) of scores (n,), with channels set to ``ablate(activations of a slice)``, (C,)."""
     import torch
 
-    activations = captured.activations[stage].contiguous(memory_format=torch.channels_last)
-    count, channels = activations.shape[:2]
-    drops, full = activations.new_empty(count, channels), activations.new_empty(count)
-    with torch.inference_mode():
-        for n, target in enumerate(captured.targets):
-            values = ablate(activations[n])
-            full[n] = _score(chain, activations[n : n + 1], stage, target)  # by the same way: drops are small
-            for start in range(0, channels, chunk):
-                report("AblationCAM", n * channels + start, count * channels)
+    with torch.inference_mode(False):
+        activations = captured.activations[stage].contiguous(memory_format=torch.channels_last)
+        count, channels = activations.shape[:2]
+        drops, full = activations.new_empty(count, channels), activations.new_empty(count)
+    for n, target in enumerate(captured.targets):
+        for start in range(0, channels, chunk):
+            yield Step("AblationCAM", n * channels + start, count * channels)
+            with torch.inference_mode():
+                if start == 0:
+                    values = ablate(activations[n])
+                    # by the same way as the drops, which are small
+                    full[n] = _score(chain, activations[n : n + 1], stage, target)
                 at = torch.arange(start, min(channels, start + chunk), device=activations.device)
                 ablated = activations[n : n + 1].repeat(len(at), 1, 1, 1)
                 ablated[torch.arange(len(at), device=at.device), at] = values[at, None, None]
@@ -138,20 +135,21 @@ class ClosedForm:
             return False
         return stage == last or (stage == last - 1 and self._convolution is not None)
 
-    def zero_drops(self, captured: Capture, stage: int, report: Progress) -> Tensor:
-        """As :func:`zero_drops`."""
+    def zero_drops(self, captured: Capture, stage: int) -> Steps[Tensor]:
+        """As :func:`zero_drops`; a step is a slice."""
         import torch
 
         activations = captured.activations[stage]
         classes = [t.class_index for t in captured.targets]
-        signs = activations.new_tensor([t.sign for t in captured.targets])[:, None]
-        head = self._head.weight[classes] * signs
-        if stage == len(self._chain.stages):
-            return head * activations.mean((2, 3))
-        drops = activations.new_empty(activations.shape[:2])
-        with torch.inference_mode():
-            for n, target in enumerate(captured.targets):
-                report("AblationCAM", n, len(drops))
+        with torch.inference_mode(False):
+            signs = activations.new_tensor([t.sign for t in captured.targets])[:, None]
+            head = self._head.weight[classes] * signs
+            if stage == len(self._chain.stages):
+                return head * activations.mean((2, 3))
+            drops = activations.new_empty(activations.shape[:2])
+        for n, target in enumerate(captured.targets):
+            yield Step("AblationCAM", n, len(drops))
+            with torch.inference_mode():
                 bias = 0 if self._head.bias is None else target.sign * self._head.bias[target.class_index]
                 drops[n] = captured.scores[n] - bias - self._without_each(activations[n].flatten(1), head[n])
         return drops

@@ -12,22 +12,24 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import HemoCAMError, OptionError
 from ..progress import Progress, silent
+from ..steps import Step, Steps, follow, retold
 from ..volumes.headgrid import Cells
 from .ablation import ClosedForm, library_weights, zero_drops
-from .capture import Capture, capture
+from .capture import Capture, capture_steps
 from .copies import folded_copy, frozen_copy, sample_input
 from .formulas import FORMULAS, library_formula
+from .kept import Kept, stages_to_keep
 from .memory import DEFAULT_MEMORY, Meter, chunk_size
 from .methods import METHODS, SHARED, check_method
 from .receptive import stage_cells
+from .request import CamEngine, Explanation, check_request, needs_gradients
 from .score import score_weights
 from .stages import Chain
 from .target import Target, Targets, check_count
@@ -36,63 +38,9 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+__all__ = ["CamEngine", "Engine", "Explanation"]
+
 _MASKS = 4  # pictures of one channel
-_WITHOUT_GRADIENT = {"eigencam", "ablationcam", "ablationcam-library", "scorecam"}
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """What an engine found for a batch.
-
-    Parameters
-    ----------
-    logits:
-        Float32, (n, classes).
-    raw:
-        Raw maps, float32, (n, h, w), by method and stage.
-    """
-
-    logits: np.ndarray
-    raw: dict[tuple[str, int], np.ndarray]
-
-
-def check_request(chain: Chain, batch: Tensor, methods: Sequence[str], stages: Sequence[int]) -> None:
-    """Raise one clear sentence if methods, stages or the input's shape or values make no sense."""
-    import torch
-
-    for method in methods:
-        check_method(method)
-    for stage in stages:
-        chain.check_stage(stage)
-    if not methods or not stages:
-        raise OptionError("There is nothing to compute; name at least one method and one stage.")
-    if batch.ndim != 4 or 0 in batch.shape:
-        raise OptionError(
-            f"The input has the shape {tuple(batch.shape)}; it must be (slices, channels, height, width), "
-            f"none of them 0."
-        )
-    # slice by slice, for it takes as much memory again as it looks at
-    if not all(torch.isfinite(one).all() for one in batch):
-        raise HemoCAMError("The network's input holds values that are not finite; mend the volume first.")
-
-
-class CamEngine(Protocol):
-    """Computes raw maps of one network."""
-
-    def explain(
-        self,
-        batch: torch.Tensor,
-        targets: Targets,
-        methods: Sequence[str],
-        stages: Sequence[int],
-        progress: Progress = silent,
-    ) -> Explanation:
-        """Return logits and raw maps of inputs (n, channels, H, W), for each method at each stage."""
-        ...
-
-    def cells(self, stage: int, size: int) -> Cells:
-        """Return where the cells of a stage's maps lie in an input of ``size`` pixels."""
-        ...
 
 
 class Engine:
@@ -136,10 +84,14 @@ class Engine:
         self.memory = memory
         self.formulas = formulas
         self.half = half
+        self._cells: dict[tuple[int, int], Cells] = {}
 
     @cached_property
     def _folded(self) -> torch.nn.Module:
-        return folded_copy(self._network)
+        import torch
+
+        with torch.inference_mode(False):  # the caller may have switched gradients off for good
+            return folded_copy(self._network)
 
     @cached_property
     def _fast(self) -> Chain:
@@ -149,7 +101,8 @@ class Engine:
     def _fast_half(self) -> Chain:
         import torch
 
-        return Chain.of(copy.deepcopy(self._folded).to(torch.bfloat16))
+        with torch.inference_mode(False):
+            return Chain.of(copy.deepcopy(self._folded).to(torch.bfloat16))
 
     @cached_property
     def _closed(self) -> ClosedForm:
@@ -161,7 +114,9 @@ class Engine:
 
     def cells(self, stage: int, size: int) -> Cells:
         """Return the centres of the receptive fields of a stage's cells; see :mod:`.receptive`."""
-        return stage_cells(self._network, stage, size)
+        if (stage, size) not in self._cells:
+            self._cells[stage, size] = stage_cells(self._network, stage, size)
+        return self._cells[stage, size]
 
     def explain(
         self,
@@ -171,7 +126,22 @@ class Engine:
         stages: Sequence[int],
         progress: Progress = silent,
     ) -> Explanation:
-        """Explain each slice's target by each method at each stage.
+        """Explain each slice's target by each method at each stage; parameters and errors as :meth:`steps`.
+
+        ``progress`` is called between chunks and may raise :class:`~..errors.Cancelled`.
+        """
+        return follow(self.steps(batch, targets, methods, stages), progress)
+
+    def steps(
+        self,
+        batch: Tensor,
+        targets: Targets,
+        methods: Sequence[str],
+        stages: Sequence[int],
+        kept: Kept | None = None,
+        at: int = 0,
+    ) -> Steps[Explanation]:
+        """Explain each slice's target by each method at each stage, in short steps.
 
         Parameters
         ----------
@@ -183,8 +153,10 @@ class Engine:
             Of :data:`~.methods.METHODS`.
         stages:
             Counted from 1.
-        progress:
-            Called between chunks; may raise :class:`~..errors.Cancelled`.
+        kept:
+            What is known of the volume that the batch is of, and what is to be kept of it; see :mod:`.kept`.
+        at:
+            Where in that volume the batch begins.
 
         Raises
         ------
@@ -197,14 +169,17 @@ class Engine:
         check_request(self._chain, batch, methods, stages)
         if not isinstance(targets, Target):
             check_count(targets, len(batch))
-        gradients = not set(methods) <= _WITHOUT_GRADIENT
+        gradients = needs_gradients(methods)
         size = self._capture_size(batch, stages, gradients)
         parts = []
         for start in range(0, len(batch), size):
-            progress("Computing maps", start, len(batch))
             chosen = targets if isinstance(targets, Target) else targets[start : start + size]
-            captured = self.capture(batch[start : start + size], chosen, stages, gradients)
-            raw = self.maps(captured, methods, stages, progress)
+            one = batch[start : start + size]
+            told = Step("Computing maps", start, len(batch))
+            captured = yield from retold(
+                self._captured(one, chosen, stages, gradients, kept, at + start, size), lambda _, t=told: t
+            )
+            raw = yield from self._maps(captured, methods, stages)
             parts.append(Explanation(captured.logits.cpu().numpy(), raw))
         return Explanation(
             np.concatenate([p.logits for p in parts]),
@@ -216,16 +191,9 @@ class Engine:
     ) -> Capture:
         """Do the shared work alone, for all of ``batch`` at once; it serves many calls of :meth:`maps`.
 
-        Parameters and errors as in :meth:`explain`; the memory bound is the caller's to mind.
+        Parameters and errors as in :meth:`steps`; the memory bound is the caller's to mind.
         """
-        import torch
-
-        with torch.inference_mode(False):  # the caller may have switched gradients off
-            batch = (batch.clone() if batch.is_inference() else batch).to(self.device)
-            if self.formulas == "library":
-                return capture(self._chain, batch, targets, stages, gradients)
-            batch = batch.contiguous(memory_format=torch.channels_last)
-            return capture(self._fast, batch, targets, stages, gradients)
+        return follow(self._captured(batch, targets, stages, gradients))
 
     def maps(
         self,
@@ -234,11 +202,64 @@ class Engine:
         stages: Sequence[int],
         progress: Progress = silent,
     ) -> dict[tuple[str, int], np.ndarray]:
-        """Raw maps, (n, h, w), of what :meth:`capture` kept, by method and stage; errors as in :meth:`explain`."""
+        """Raw maps, (n, h, w), of what :meth:`capture` kept, by method and stage; errors as in :meth:`steps`."""
+        return follow(self._maps(captured, methods, stages), progress)
+
+    def prepare(self, shape: tuple[int, ...], method: str, stage: int) -> Steps[None]:
+        """Make, in short steps, what else would be made when it is first needed.
+
+        Parameters
+        ----------
+        shape:
+            Of an input, (channels, H, W).
+        method, stage:
+            What will be asked for.
+        """
+        made = [
+            lambda: self._chain if self.formulas == "library" else self._fast,
+            lambda: self._meter.footprint(shape, 0),
+            lambda: self._meter.footprint(shape, stage),
+            lambda: self._meter.outputs(shape),
+            lambda: self._closed if method == "ablationcam" else None,
+            lambda: self._fast_half if method == "scorecam" and self.half else None,
+        ]
+        for done, make in enumerate(made):
+            yield Step("Loading the model", done, len(made))
+            make()
+
+    def stages_to_keep(
+        self, shape: tuple[int, ...], method: str, stage: int, count: int, limit: int
+    ) -> frozenset[int]:
+        """Choose the stages whose captures of ``count`` inputs fit into ``limit`` bytes; see :mod:`.kept`."""
+        return stages_to_keep(self._meter.outputs(shape), stage, count, needs_gradients([method]), limit)
+
+    def _captured(
+        self,
+        batch: Tensor,
+        targets: Targets,
+        stages: Sequence[int],
+        gradients: bool,
+        kept: Kept | None = None,
+        at: int = 0,
+        size: int = 0,
+    ) -> Steps[Capture]:
+        import torch
+
+        with torch.inference_mode(False):  # the caller may have switched gradients off
+            batch = (batch.clone() if batch.is_inference() else batch).to(self.device)
+            if self.formulas != "library":
+                batch = batch.contiguous(memory_format=torch.channels_last)
+        chain = self._chain if self.formulas == "library" else self._fast
+        chunk = None if kept is None else kept.chunk(at, size)
+        return (yield from capture_steps(chain, batch, targets, stages, gradients, chunk))
+
+    def _maps(
+        self, captured: Capture, methods: Sequence[str], stages: Sequence[int]
+    ) -> Steps[dict[tuple[str, int], np.ndarray]]:
         raw = {}
         for stage in stages:
             for method in methods:
-                maps = self._raw(captured, check_method(method), stage, progress)
+                maps = yield from self._raw(captured, check_method(method), stage)
                 if not np.isfinite(maps).all():
                     raise HemoCAMError(
                         f"{METHODS[method]} gave values that are not finite at stage {stage}; "
@@ -254,7 +275,7 @@ class Engine:
         layer = self._meter.footprint(shape, 0).layer
         return chunk_size(self.memory, sample, layer, self.device, "Explaining one slice")
 
-    def _raw(self, captured: Capture, method: str, stage: int, progress: Progress) -> np.ndarray:
+    def _raw(self, captured: Capture, method: str, stage: int) -> Steps[np.ndarray]:
         import torch
 
         activations = captured.activations[stage]
@@ -263,14 +284,14 @@ class Engine:
             if self.formulas == "library":
                 return library_formula(method)(activations.cpu().numpy(), gradients.cpu().numpy())
             return FORMULAS[method](activations, gradients).cpu().numpy()
+        weights = yield from self._weights(captured, method, stage)
         with torch.inference_mode(False):
-            weights = self._weights(captured, method, stage, progress)
             return torch.einsum("nc,nchw->nhw", weights, activations).cpu().numpy()
 
-    def _weights(self, captured: Capture, method: str, stage: int, progress: Progress) -> Tensor:
+    def _weights(self, captured: Capture, method: str, stage: int) -> Steps[Tensor]:
         shape = tuple(captured.batch.shape[1:])
         if method == "ablationcam" and self._closed.covers(stage):
-            return self._closed.zero_drops(captured, stage, progress)
+            return (yield from self._closed.zero_drops(captured, stage))
         found = self._meter.footprint(shape, 0 if method == "scorecam" else stage)
         sample = found.passing + found.output
         if method == "scorecam":
@@ -279,7 +300,8 @@ class Engine:
         chunk = chunk_size(self.memory, sample, found.layer, self.device, f"One channel in {METHODS[method]}")
         if method == "scorecam":
             chain = self._fast_half if self.half else self._fast
-            return score_weights(chain, captured, stage, chunk, self.half, progress)
+            return (yield from score_weights(chain, captured, stage, chunk, self.half))
         if method == "ablationcam":
-            return zero_drops(self._fast, captured, stage, chunk, progress)
-        return library_weights(self._chain, captured, stage, chunk, progress)  # unfolded: its values are huge
+            return (yield from zero_drops(self._fast, captured, stage, chunk))
+        # unfolded: its values are huge
+        return (yield from library_weights(self._chain, captured, stage, chunk))

@@ -50,15 +50,22 @@ class Meter:
     """Measures footprints on a copy of the network that has shapes but no numbers (torch's meta device)."""
 
     def __init__(self, frozen: Module) -> None:
-        self._network = copy.deepcopy(frozen).to("meta")
+        import torch
+
+        with torch.inference_mode(False):  # whatever mode the caller is in
+            self._network = copy.deepcopy(frozen).to("meta")
         self._chain = Chain.of(self._network)
         self._found: dict[tuple, Footprint] = {}
+        self._outputs: dict[tuple, dict[int, int]] = {}
 
     def footprint(self, shape: tuple[int, ...], stage: int) -> Footprint:
         """Footprint of one input of ``shape`` (channels, H, W) from stage ``stage`` (0: the input) on, float32."""
         key = (tuple(shape), stage)
         if key not in self._found:
-            self._found[key] = self._measure(*key)
+            import torch
+
+            with torch.inference_mode(False):  # or there would be no gradient to measure
+                self._found[key] = self._measure(*key)
         return self._found[key]
 
     def _measure(self, shape: tuple[int, ...], stage: int) -> Footprint:
@@ -89,6 +96,20 @@ class Meter:
         weights = {id(p) for p in self._network.parameters()}
         kept = sum(_bytes(t) for i, t in saved.items() if i not in weights)
         return Footprint(largest, _WORKSPACE * largest, kept, output)
+
+    def outputs(self, shape: tuple[int, ...]) -> dict[int, int]:
+        """Bytes of each stage's output for one input of ``shape`` (channels, H, W), float32."""
+        import torch
+
+        shape = tuple(shape)
+        if shape not in self._outputs:
+            found = self._outputs[shape] = {}
+            with torch.no_grad():
+                x = torch.empty(1, *shape, device="meta")
+                for stage in range(1, len(self._chain.stages) + 1):
+                    x = self._chain.advance(x, stage - 1, stage)
+                    found[stage] = _bytes(x)
+        return self._outputs[shape]
 
     def shared(self, shape: tuple[int, ...], stages: Sequence[int], gradients: bool) -> int:
         """Bytes that one input of ``shape`` takes in the shared pass and in the formulas."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..progress import Progress
+from ..steps import Step, Steps
 from .capture import Capture
 from .stages import Chain
 
@@ -12,9 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def score_weights(
-    chain: Chain, captured: Capture, stage: int, chunk: int, half: bool, report: Progress
-) -> Tensor:
+def score_weights(chain: Chain, captured: Capture, stage: int, chunk: int, half: bool) -> Steps[Tensor]:
     """Softmax over the channels of the masked inputs' scores, (n, C), as in pytorch-grad-cam.
 
     Each channel is resized to the input (bilinear, corners aligned) and stretched to 0..1; the input times that
@@ -31,23 +29,22 @@ def score_weights(
     stage:
         Counted from 1.
     chunk:
-        Channels at once.
+        Channels at once: a step.
     half:
         Hand the masked inputs over in bfloat16. The masks and the softmax are float32.
-    report:
-        Called a chunk.
     """
     import torch
     from torch.nn import functional
 
     batch, activations = captured.batch, captured.activations[stage]
     count, channels = activations.shape[:2]
-    scores = activations.new_empty(count, channels)
     kind = torch.bfloat16 if half else batch.dtype
-    with torch.inference_mode():
-        for n, target in enumerate(captured.targets):
-            for start in range(0, channels, chunk):
-                report("ScoreCAM", n * channels + start, count * channels)
+    with torch.inference_mode(False):
+        scores = activations.new_empty(count, channels)
+    for n, target in enumerate(captured.targets):
+        for start in range(0, channels, chunk):
+            yield Step("ScoreCAM", n * channels + start, count * channels)
+            with torch.inference_mode():
                 masks = functional.interpolate(
                     activations[n : n + 1, start : start + chunk],
                     size=batch.shape[-2:],
@@ -59,4 +56,5 @@ def score_weights(
                 seen = (batch[n : n + 1] * masks[:, None]).to(kind, memory_format=torch.channels_last)
                 logits = chain.finish(seen, 0)[:, target.class_index].float()
                 scores[n, start : start + chunk] = target.sign * logits
-    return scores.softmax(-1)
+    with torch.inference_mode(False):
+        return scores.softmax(-1)

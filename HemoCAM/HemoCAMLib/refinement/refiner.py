@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import InputError, ModelError
 from ..progress import Progress, silent
+from ..steps import Step, Steps, follow
 from ..volumes.volume import Volume
 from .cases import Aligned, RefinementCase
 from .hysteresis import hysteresis
@@ -19,6 +20,7 @@ from .thresholds import Sweep
 from .tissue import tissue_blocks
 
 FORMAT = 1
+REFINING = "Refining masks"
 _HIGH, _LOW = 0.5, 0.35  # the source's thresholds, until they are chosen on patients
 
 
@@ -112,6 +114,14 @@ class Refiner:
         0 outside the skull's inside, in bone, air and fat, and on slices whose map is 0 throughout: what the gate
         has called clean stays clean.
         """
+        return follow(self._posterior(ct, heatmap, spacing_mm), progress)
+
+    def _posterior(
+        self,
+        ct: Volume | np.ndarray,
+        heatmap: Volume | np.ndarray,
+        spacing_mm: tuple[float, float, float] | None,
+    ) -> Steps[np.ndarray]:
         ct = as_volume(ct, spacing_mm)
         own = Aligned.of(ct, heatmap.array if isinstance(heatmap, Volume) else np.asarray(heatmap))
         out = np.zeros(ct.shape, np.float32)
@@ -119,7 +129,7 @@ class Refiner:
         shown = int(own.shown.sum())
         done = 0
         for tissue in tissue_blocks(own.axial, own.shown) if shown else ():
-            progress("Refining masks", done, shown)
+            yield Step(REFINING, done, shown)
             inside = tissue.inside
             found = np.zeros(inside.shape, np.float32)
             found[inside] = self.model.quick(
@@ -160,7 +170,17 @@ class Refiner:
         InputError
             If shapes differ, the map leaves 0..1, HU are not numbers, or an array comes without its spacing.
         """
-        found = self.posterior(ct, heatmap, spacing_mm, progress)
+        return follow(self.steps(ct, heatmap, spacing_mm), progress)
+
+    def steps(
+        self,
+        ct: Volume | np.ndarray,
+        heatmap: Volume | np.ndarray,
+        spacing_mm: tuple[float, float, float] | None = None,
+    ) -> Steps[Refined]:
+        """As :meth:`refine`, in short steps."""
+        found = yield from self._posterior(ct, heatmap, spacing_mm)
+        yield Step(REFINING, 1, 1)
         return Refined(found, hysteresis(found, self.low, self.high))
 
     def to_dict(self) -> dict:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import InputError
+from ..steps import Step, Steps, follow
 from .axial import slice_gap
 from .volume import Volume
 
@@ -43,9 +44,14 @@ class Slabs:
 
     def average(self, axial: Volume) -> np.ndarray:
         """Mean HU of each slab, float32, shape (n_slabs, rows, columns); interpolated slices do not count."""
+        return follow(self.average_steps(axial))
+
+    def average_steps(self, axial: Volume) -> Steps[np.ndarray]:
+        """As :meth:`average`; a step is a slab."""
         out = np.empty((len(self), *axial.shape[1:]), np.float32)
         acquired = np.ones(axial.shape[0], bool) if axial.acquired is None else axial.acquired
         for slab, (start, stop) in enumerate(zip(self.edges[:-1], self.edges[1:], strict=True)):
+            yield Step("Averaging slices", slab, len(self))
             own = acquired[start:stop]
             if not own.any():  # a whole slab is missing from the series: its interpolation is all there is
                 own = np.ones_like(own)
