@@ -6,8 +6,8 @@ from ..benchmark.comparisons import name_of
 from ..benchmark.plan import CHOSEN
 from ..evaluation.bootstrap import FEWEST
 from .blocks import Block, Heading, Paragraph, Points, estimate_text, number
-from .further_findings import further_findings
-from .other_tables import LEVEL, p_of, signed_difference, significant
+from .further_findings import FEW, further_findings
+from .other_tables import hopeless, p_of, signed_difference, significant
 from .paper import PUBLISHED, SCALE, STAGE, leads
 from .source import Benchmarked, Place, Row
 from .words import counted, listed, method_name, place_name
@@ -86,7 +86,7 @@ def _tested(found: Benchmarked, scale: str, best: Place, other: Place) -> str:
     if pair is None or pair["p_holm"] is None:
         return "the difference was not tested, for want of patients"
     family = found.rows("pairs", scale=scale, metric="dice", family=pair["family"])
-    return pair_words(pair, sum(row["p_holm"] is not None for row in family))
+    return pair_words(pair, hopeless(family))
 
 
 def pair_of(found: Benchmarked, scale: str, metric: str, one: Place, other: Place) -> Row | None:
@@ -119,14 +119,12 @@ def turned(row: Row) -> Row:
     }  # fmt: skip
 
 
-def pair_words(pair: Row, tests: int) -> str:
-    """What a pair's test says whose first has the higher mean; it is one of so many tests of its family."""
+def pair_words(pair: Row, never: bool = False) -> str:
+    """What a pair's test says whose first has the higher mean; ``never``: none of its family could be significant."""
     where = f"p {p_of(pair['p_holm'])} after Holm's correction, {counted(pair['patients'], 'patient')}"
     where = f"median difference {signed_difference(pair)}, {where}"
     if not significant(pair):
-        # the smallest p of a signed-rank test of n patients is 2 / 2^n; Holm takes it times the tests
-        hopeless = tests * 2.0 ** (1 - pair["patients"]) > LEVEL
-        why = ", and of so few patients none could be" if hopeless else ""
+        why = ", and of so few patients none could be" if never else ""
         return f"the difference is not significant{why} ({where})"
     if pair["rank_biserial"] is not None and pair["rank_biserial"] < 0:
         return (
@@ -196,9 +194,11 @@ def _stage_tests(found: Benchmarked, scale: str, places: list[Place]) -> str:
             worse += (pair["rank_biserial"] or 0) < 0
     if not tested:
         return ""
+    family = found.rows("pairs", scale=scale, metric="dice", family="stages of each method")
+    few = FEW if hopeless(family) else ""
     return (
         f"; of {counted(tested, 'comparison')} of it with another stage of the same method, it is better "
-        f"in {better} and worse in {worse} after correction"
+        f"in {better} and worse in {worse} after correction{few}"
     )
 
 

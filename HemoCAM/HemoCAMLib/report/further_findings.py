@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from ..benchmark.plan import CHOSEN, REFINED
 from .blocks import estimate_text, number
-from .other_tables import p_of, signed_difference, significant
+from .other_tables import hopeless, p_of, signed_difference, significant
 from .source import Benchmarked
-from .words import counted, label, listed, place_name
+from .words import counted, listed, method_name, place_name
+
+_SAME = 0.995  # rank correlation from which a map is said to stay the same
+FEW = ", as it must be with so few patients"
 
 
 def further_findings(found: Benchmarked) -> list[str]:
@@ -29,7 +32,8 @@ def _scales(found: Benchmarked) -> list[str]:
         worse = sum(significant(r) and (r["rank_biserial"] or 0) < 0 for r in rows)
         said.append(
             f"Against {found.scales[0]} scaling, {scale} scaling raises the Dice of positive slices in "
-            f"{better} of {len(rows)} maps and lowers it in {worse}, significantly after correction."
+            f"{better} of {len(rows)} maps and lowers it in {worse}, significantly after correction"
+            f"{FEW if hopeless(rows) else ''}."
         )
     for scale in found.scales:
         rows = [
@@ -75,27 +79,47 @@ def _thresholds(found: Benchmarked) -> list[str]:
 def _faithful(found: Benchmarked) -> list[str]:
     """The most faithful maps, and whether random numbers do as well."""
     said = []
-    for metric, best in (("road", max), ("deletion", min), ("insertion", max)):
+    for metric, name, best in (
+        ("road", "ROAD", max),
+        ("deletion", "deletion", min),
+        ("insertion", "insertion", max),
+    ):
         rows = [r for r in found.rows("faithfulness", metric=metric) if r["value"] is not None]
         real = [r for r in rows if r["method"] != "random"]
         if not real:
             continue
         top = best(real, key=lambda row: row["value"])
-        words = (
-            f"{label(metric)}: {place_name((top['method'], top['stage']))} is best with {estimate_text(top)}"
-        )
+        words = f"by {name}, {place_name((top['method'], top['stage']))} is best with {estimate_text(top)}"
         chance = [r["value"] for r in rows if r["method"] == "random" and r["stage"] == top["stage"]]
         said.append(words + (f" (random numbers there: {number(chance[0])})" if chance else ""))
-    sentences = [f"Faithfulness to the model, by {'; '.join(said)}."] if said else []
+    sentences = [f"Faithfulness to the model: {'; '.join(said)}."] if said else []
+    return [*sentences, *_without_weights(found)]
+
+
+def _without_weights(found: Benchmarked) -> list[str]:
+    """Which maps do not notice that the head is lost, and which stays most like itself when all is."""
     rows = [r for r in found.rows("randomisation", metric="abs_spearman") if r["value"] is not None]
-    if rows:
-        deepest = rows[-1]["depth"]
-        kept = max((r for r in rows if r["depth"] == deepest), key=lambda row: row["value"])
-        sentences.append(
-            "With all weights lost, the map that stays most like itself is "
-            f"{place_name((kept['method'], kept['stage']))}, rank correlation {estimate_text(kept, 2)}."
+    if not rows:
+        return []
+    depths = list(dict.fromkeys(row["depth"] for row in rows))
+    shallow: dict[str, list[float]] = {}
+    for row in rows:
+        if row["depth"] == depths[0]:
+            shallow.setdefault(row["method"], []).append(row["value"])
+    deaf = [method_name(method) for method, values in shallow.items() if min(values) >= _SAME]
+    said = []
+    if deaf:
+        said.append(
+            f"The maps of {listed(deaf)} stay the same when the weights of the network's {depths[0]} are lost: they "
+            "do not show what the class depends on."
         )
-    return sentences
+    kept = max((r for r in rows if r["depth"] == depths[-1]), key=lambda row: row["value"])
+    place = place_name((kept["method"], kept["stage"]))
+    said.append(
+        f"With all weights lost, the map that stays most like itself is {place}, rank correlation "
+        f"{estimate_text(kept, 2)}."
+    )
+    return said
 
 
 def _classifier(found: Benchmarked) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ..benchmark.plan import CHOSEN, PERCENTILE
 from ..evaluation.significance import p_text
 from .blocks import Block, Cell, Fold, Grid, Heading, Line, Paragraph, cell, estimate_text, number
@@ -183,6 +185,15 @@ def p_of(p: float | None) -> str:
 def significant(row: Row) -> bool:
     """Whether a pair differs after correction."""
     return row["p_holm"] is not None and row["p_holm"] <= LEVEL
+
+
+def hopeless(rows: Iterable[Row]) -> bool:
+    """Whether no test of a family could have been significant, for want of patients, whatever the maps.
+
+    The smallest p of a signed-rank test of n patients is 2 / 2^n, and Holm takes it times the number of tests.
+    """
+    patients = [row["patients"] for row in rows if row["p_holm"] is not None]
+    return bool(patients) and len(patients) * 2.0 ** (1 - max(patients)) > LEVEL
 
 
 def signed_difference(row: Row) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pyarrow.parquet as pq
@@ -16,6 +17,7 @@ from HemoCAMLib.report.findings import findings, pair_words, turned
 from HemoCAMLib.report.markdown import markdown
 from HemoCAMLib.report.measure_tables import PIXELS, best_places, by_stage
 from HemoCAMLib.report.model_facts import ModelFacts
+from HemoCAMLib.report.other_tables import faithfulness_chapter, hopeless
 from HemoCAMLib.report.page import page
 from HemoCAMLib.report.paper import differences, paper_chapter
 from HemoCAMLib.report.source import Benchmarked
@@ -233,17 +235,56 @@ def test_a_pair_says_no_more_than_its_test():
         "p_holm": 0.01, "patients": 20, "median_difference": -0.1, "low": -0.2, "high": -0.05, "rank_biserial": -0.6,
         "larger": 4, "equal": 1, "smaller": 15,
     }  # fmt: skip
-    assert pair_words(pair, 3).startswith("it is significantly worse patient by patient")
+    assert pair_words(pair).startswith("it is significantly worse patient by patient")
     other = turned({**pair, "first": "a", "second": "b"})
     assert (other["first"], other["low"], other["high"], other["larger"]) == ("b", 0.05, 0.2, 15)
-    words = pair_words(other, 3)
+    words = pair_words(other)
     assert words.startswith(
         "the difference is significant (median difference 0.100 (0.050 to 0.200), p 0.010"
     )
     unclear = {**pair, "p_holm": 0.2}
-    assert pair_words(unclear, 3).startswith("the difference is not significant (")
-    assert "of so few patients none could be" in pair_words({**unclear, "patients": 6}, 2)
-    assert "none could be" not in pair_words({**unclear, "patients": 6}, 1)  # 2 / 2^6 is below 5%
+    assert pair_words(unclear).startswith("the difference is not significant (")
+    assert "of so few patients none could be" in pair_words(unclear, never=True)
+    six = {**unclear, "patients": 6}  # the smallest p of six patients is 2 / 2^6, below 5%
+    assert not hopeless([six]) and hopeless([six, six]) and not hopeless([six, unclear]) and not hopeless([])
+
+
+def test_faithfulness_is_told_beside_random_numbers(found):
+    def rows(metric, **values):
+        head = {"metric": metric, "low": None, "high": None, "cases": 9, "patients": 3}
+        return [
+            {**head, "method": m, "stage": s, "value": v} for m, own in values.items() for s, v in own.items()
+        ]
+
+    tables = {
+        "faithfulness": [
+            *rows("road", gradcam={4: 0.1, 5: 0.2}, hirescam={4: 0.3, 5: 0.25}, random={4: 0.01, 5: 0.02}),
+            *rows("deletion", gradcam={4: 0.1, 5: 0.2}, hirescam={4: 0.3, 5: 0.25}, random={4: 0.4, 5: 0.5}),
+        ],
+        "randomisation": [
+            {**row, "depth": depth}
+            for depth, gradcam, hirescam in (("head", 1.0, 0.4), ("stem", 0.2, 0.1))
+            for row in rows("abs_spearman", gradcam={4: gradcam, 5: gradcam}, hirescam={4: hirescam, 5: 0.3})
+        ],
+    }
+    own = replace(found, tables={**found.tables, **tables})
+    said = findings(own)
+    assert (
+        "Faithfulness to the model: by ROAD, HiResCAM at stage 4 is best with 0.300 (random numbers there: 0.010); "
+        "by deletion, GradCAM at stage 4 is best with 0.100 (random numbers there: 0.400)." in said
+    )
+    assert any(
+        s.startswith("The maps of GradCAM stay the same when the weights of the network's head") for s in said
+    )
+    assert any("stays most like itself is HiResCAM at stage 5, rank correlation 0.30" in s for s in said)
+    _, scores, lost = faithfulness_chapter(own)
+    assert [line.cells[:2] for line in scores.lines if line.cells[1] == "random numbers"] == [
+        ["4", "random numbers"], ["5", "random numbers"],
+    ]  # fmt: skip
+    assert list(lost.columns) == ["stage", "method", "head", "stem"]
+    assert [line.cells[1] for line in scores.lines if line.cells[2].marked] == [
+        "GradCAM"
+    ]  # deletion: small is good
 
 
 def test_what_was_not_asked_for_is_left_out(tmp_path):
