@@ -49,7 +49,7 @@ def draw_sheet(pictures: Sequence[CasePicture], heads: Sequence[str], folder: Pa
         figure.text(
             0.99,
             foot,
-            "brain window 40/80 HU; right is the patient's left",
+            "window 40/80 HU",
             color=_DIM,
             fontsize=8,
             ha="right",
