@@ -92,7 +92,8 @@ def _blocks(choice: Choice, pictured: bool) -> list[Block]:
         Paragraph(
             f"By the Dice of the whole scan, of {place_name(choice.place)} with {choice.scale} scaling; "
             "each scan at one slice. The same map is shown in every scaling, with the mask at the "
-            "threshold chosen for it. p is the classifier's probability of the slab; the patient's right is on the left."
+            "threshold chosen for it. p is the classifier's probability of the slab; the patient's right "
+            "is on the left."
         ),
     ]
     if not pictured:

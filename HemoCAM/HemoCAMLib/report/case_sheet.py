@@ -46,14 +46,7 @@ def draw_sheet(pictures: Sequence[CasePicture], heads: Sequence[str], folder: Pa
         foot = 0.14 / height
         figure.text(0.01, foot, "outline of the reference", color=TRUTH, fontsize=8.5)
         figure.text(0.01 + 1.65 / figure.get_figwidth(), foot, "of the mask", color=MASK, fontsize=8.5)
-        figure.text(
-            0.99,
-            foot,
-            "window 40/80 HU",
-            color=_DIM,
-            fontsize=8,
-            ha="right",
-        )
+        figure.text(0.99, foot, "window 40/80 HU", color=_DIM, fontsize=8, ha="right")
         return save(figure, folder, name)
 
 
