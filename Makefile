@@ -21,7 +21,7 @@ benchmark-demo: setup
 	$(BIN)/hemocam phantom --output benchmark-demo/patients --count 40 --seed 1 --slice-mm 12 --healthy 0.2 \
 		--workers $(WORKERS)
 	$(BIN)/hemocam benchmark benchmark-demo/patients --output benchmark-demo/results --stages 4 5 6 \
-		--engine hemocam-bf16 --refine --workers $(WORKERS)
+		--engine hemocam-bf16 --refine --faithfulness 1 --faithfulness-cases 6 --workers $(WORKERS)
 
 setup: $(READY)
 

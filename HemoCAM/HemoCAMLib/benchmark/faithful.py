@@ -8,6 +8,7 @@ what a map gets that knows nothing.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ from ..faithfulness.randomisation import cascade
 from ..faithfulness.road import road
 from ..sweep.attempt import heed
 from ..volumes.headgrid import HeadGrid
-from .columns import of_case
+from .columns import numbers, of_case
 from .model import Model, model_of
 from .plan import Plan
 from .truth import Truth
@@ -68,6 +69,19 @@ class FaithfulWork:
             "faithfulness": _faithfulness(case, found, model, plan, slabs, first),
             "randomisation": _randomisation(case, found, model, plan, slabs, first),
         }
+
+
+def some_cases(cases: Sequence[MappedCase], plan: Plan) -> list[MappedCase]:
+    """Draw up to ``plan.faithfulness_cases`` of the cases that bleed (0: all cases); in the order of the list."""
+    if not plan.faithfulness_cases:
+        return list(cases)
+    drawn: list[int] = []
+    for place in np.random.default_rng([plan.seed, len(cases)]).permutation(len(cases)).tolist():
+        if numbers(cases[place].packed().table("predictions"), "truth_px").any():
+            drawn.append(place)
+        if len(drawn) == plan.faithfulness_cases:
+            break
+    return [cases[place] for place in sorted(drawn)]
 
 
 def some_slabs(name: str, truth: Truth, found: Explained, plan: Plan) -> np.ndarray:

@@ -62,7 +62,9 @@ class Plan:
     refine:
         Whether masks are refined, too: of the method and stage that are best on the tuning split.
     faithfulness:
-        Bleeding slabs of each test case on which maps are tested against the model; 0: none.
+        Bleeding slabs of a test case on which maps are tested against the model; 0: none.
+    faithfulness_cases:
+        How many bleeding test cases at most are tested so, drawn by the seed; 0: all of them.
     seed:
         Of the draws of the bootstrap, of the slabs for faithfulness, and of lost weights.
     engine, device:
@@ -84,6 +86,7 @@ class Plan:
     settings: Settings = field(default_factory=Settings)
     refine: bool = False
     faithfulness: int = 0
+    faithfulness_cases: int = 0
     seed: int = 0
     engine: str = BACKENDS[0]
     device: str = "cpu"
@@ -178,8 +181,8 @@ class Plan:
             raise OptionError("The percentiles of which the best is chosen are one or more, and rise.")
         if not 0 <= self.gate <= 1:
             raise OptionError(f"The probability gate lies between 0 and 1, not at {self.gate:g}.")
-        if self.faithfulness < 0 or self.seed < 0:
-            raise OptionError("The slices for faithfulness and the seed are numbers from 0.")
+        if min(self.faithfulness, self.faithfulness_cases, self.seed) < 0:
+            raise OptionError("The slices and cases for faithfulness and the seed are numbers from 0.")
         if self.refine and "gated" not in self.scales:
             raise OptionError("The refinement works on gated maps; add the scale gated.")
 

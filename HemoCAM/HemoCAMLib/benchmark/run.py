@@ -33,7 +33,7 @@ from ..sweep.attempt import Work
 from ..sweep.merge import table_names
 from ..sweep.runner import PHASE, run
 from ..sweep.versions import versions
-from .faithful import FaithfulWork
+from .faithful import FaithfulWork, some_cases
 from .measures import MeasureWork
 from .plan import CHOSEN, PERCENTILE, Plan
 from .refining import CountWork, TuneWork, best_gated, fitted, tuned
@@ -248,8 +248,9 @@ class _Benchmark:
 
     def _test_faithfulness(self, maps: Path) -> dict[str, Path]:
         work = FaithfulWork(self.plan, self.model)
-        key = [self.identity, self.plan.faithfulness, self.plan.seed]
-        tested = self._sweep("Testing faithfulness", "faithfulness", self._mapped(maps, "test"), work, key)
+        key = [self.identity, self.plan.faithfulness, self.plan.faithfulness_cases, self.plan.seed]
+        cases = some_cases(self._mapped(maps, "test"), self.plan)
+        tested = self._sweep("Testing faithfulness", "faithfulness", cases, work, key)
         return dict.fromkeys(table_names(tested, self._names("test")), tested)
 
     def _sweep(

@@ -71,6 +71,10 @@ def add_to(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         help="also test whether maps are faithful to the model, on N bleeding slices of each test case (default: 0)",
     )  # fmt: skip
     command.add_argument(
+        "--faithfulness-cases", type=int, default=0, metavar="N",
+        help="test it on N of the bleeding test cases at most: it takes longer than all else (default: 0, on all)",
+    )  # fmt: skip
+    command.add_argument(
         "--refine", action="store_true",
         help="also refine the masks of the best gated map by the HU under them; fitted on the training split",
     )  # fmt: skip
@@ -118,6 +122,7 @@ def run_benchmark(options: argparse.Namespace, progress: Progress) -> Finished:
         rules=tuple(options.rules),
         refine=options.refine,
         faithfulness=options.faithfulness,
+        faithfulness_cases=options.faithfulness_cases,
         seed=options.seed,
         engine=options.engine,
         # a cluster's workers may have what this machine lacks
@@ -151,8 +156,9 @@ def command_of(options: argparse.Namespace, model: str) -> str:
         if values is not None:
             words += [f"--{name}", *map(str, values)]
     words += ["--threads", str(options.threads), "--device", options.device, "--engine", options.engine]
-    if options.faithfulness:
-        words += ["--faithfulness", str(options.faithfulness)]
+    for name in ("faithfulness", "faithfulness_cases"):
+        if getattr(options, name):
+            words += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
     words += [
         f"--{n.replace('_', '-')}" for n in ("file_order", "refine", "allow_failures") if getattr(options, n)
     ]

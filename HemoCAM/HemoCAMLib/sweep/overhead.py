@@ -1,10 +1,11 @@
 """What the machinery of a sweep costs: its share of the computing time, and whether memory grows with the cases.
 
-    python -m HemoCAMLib.sweep.overhead --cases 2000 --seconds 0.1 --workers 2
+    python -m HemoCAMLib.sweep.overhead --cases 2000 --seconds 0.5 --workers 2
 
 computes cases that do nothing for a known time, and leaves tables as large as those of a real case: the counts and
 raw maps of one CAM method at one stage. Times are of the processors, not of the clock, so that what else a machine
-does hardly matters. A real case takes a second and more, of which the machinery is so much the smaller a part.
+does hardly matters. A real case takes a second and more (a minute with all nine methods at three stages): the
+machinery is so much the smaller a part of it.
 """
 
 from __future__ import annotations
@@ -227,7 +228,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--cases", type=int, default=2000, metavar="N", help="how many (default: 2000)")
     parser.add_argument(
-        "--seconds", type=float, default=0.1, metavar="S", help="of the processor, a case (default: 0.1)"
+        "--seconds", type=float, default=0.5, metavar="S", help="of the processor, a case (default: 0.5)"
     )
     parser.add_argument(
         "--workers", type=int, default=0, metavar="N", help="processes (default: 0, this one)"

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import SimpleITK as sitk
 from benchmark_cases import METHODS, PATIENTS, SPLITS, STAGES, Machine, contents, plan_of, run_on, write_data
+from HemoCAMLib.benchmark.faithful import some_cases
 from HemoCAMLib.benchmark.figures import COLUMNS
 from HemoCAMLib.benchmark.summary import pivot
 from HemoCAMLib.benchmark.work import MappedCase, restored
@@ -311,6 +312,28 @@ def test_faithfulness_is_tested_against_maps_that_know_nothing(data, tiny_bundle
     assert all(size[r["stage"], r["depth"]] >= abs(r["value"]) for r in lost if r["metric"] == "spearman")
 
 
+def test_faithfulness_of_some_cases_is_that_of_cases_that_bleed(done, data, tiny_bundle, tmp_path):
+    said = read(done.output / "predictions.parquet")
+    bleeding = set(said["case"][said["truth_px"] > 0])
+    assert len(bleeding) > 2
+    folder = next((done.output / ".work").glob("maps-*"))
+    cases = [MappedCase(case, folder) for case in open_data_set(data).cases if case.name in TEST]
+    assert some_cases(cases, plan_of(tiny_bundle, faithfulness=1)) == cases
+    drawn = set()
+    for seed in range(8):
+        plan = plan_of(tiny_bundle, faithfulness=1, faithfulness_cases=2, seed=seed)
+        some = some_cases(cases, plan)
+        assert len(some) == 2 and some == [case for case in cases if case in some] == some_cases(cases, plan)
+        drawn |= {case.name for case in some}
+    assert drawn == bleeding
+    every = some_cases(cases, plan_of(tiny_bundle, faithfulness=1, faithfulness_cases=99))
+    assert {case.name for case in every} == bleeding
+    asked = {"methods": ("gradcam",), "stages": (2,), "faithfulness": 1, "rules": ()}
+    plan = plan_of(tiny_bundle, faithfulness_cases=1, **asked)
+    found = run_on(data, tiny_bundle, tmp_path / "out", plan)
+    assert {row["cases"] for row in found.tables["faithfulness"].to_pylist()} == {1}
+
+
 def test_a_mapped_case_takes_its_maps_along(done, data, tiny_bundle):
     case = next(c for c in open_data_set(data).cases if c.name == TEST[0])
     folder = next((done.output / ".work").glob("maps-*"))
@@ -343,6 +366,7 @@ def test_a_mapped_case_takes_its_maps_along(done, data, tiny_bundle):
         ({"metric": "recall"}, "recall"),
         ({"gate": 2}, "gate"),
         ({"faithfulness": -1}, "from 0"),
+        ({"faithfulness_cases": -1}, "from 0"),
         ({"refine": True, "scales": ("library",)}, "gated"),
         ({"target": "stroke"}, "no class"),
     ],
