@@ -9,7 +9,7 @@ from ..evaluation.significance import p_text
 from .blocks import Block, Cell, Fold, Grid, Heading, Line, Paragraph, cell, estimate_text, number
 from .measure_tables import by_stage
 from .source import Benchmarked, Row
-from .words import definitions, label, method_name, named_pair, scale_title
+from .words import counted, definitions, label, method_name, named_pair, scale_title
 
 LEVEL = 0.05
 _BRIEF = ("dice", "box_dice")  # the measures whose tests are printed; tables/ has the others
@@ -209,9 +209,11 @@ def faithfulness_chapter(found: Benchmarked) -> list[Block]:
         columns = [
             (m, {(r["method"], r["stage"]): r for r in found.rows("faithfulness", metric=m)}) for m in metrics
         ]
+        row = next(found.rows("faithfulness"))
+        rest = f"{counted(row['cases'], 'bleeding slice')} of {counted(row['patients'], 'patient')}"
         note = (
-            f"In probability, over bleeding slices of the test split. {definitions(metrics)} Random "
-            "numbers go along: what a map gets that knows nothing."
+            f"In probability, over {rest}, drawn from the test split. {definitions(metrics)} Random numbers go along: "
+            "what a map gets that knows nothing."
         )
         blocks.append(_with_random(found, columns, note))
     if "randomisation" in found.tables:
