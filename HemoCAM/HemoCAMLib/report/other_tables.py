@@ -212,8 +212,8 @@ def faithfulness_chapter(found: Benchmarked) -> list[Block]:
         row = next(found.rows("faithfulness"))
         rest = f"{counted(row['cases'], 'bleeding slice')} of {counted(row['patients'], 'patient')}"
         note = (
-            f"In probability, over {rest}, drawn from the test split. {definitions(metrics)} Random numbers go along: "
-            "what a map gets that knows nothing."
+            f"In probability, over {rest}, drawn from the test split. {definitions(metrics)} Random numbers go "
+            "along: what a map gets that knows nothing."
         )
         blocks.append(_with_random(found, columns, note))
     if "randomisation" in found.tables:
