@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..steps import Step, Steps
 from .capture import Capture
-from .stages import Chain
+from .stages import Chain, walk
 from .target import Target
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def zero_drops(chain: Chain, captured: Capture, stage: int, chunk: int) -> Steps
     stage:
         Counted from 1.
     chunk:
-        Channels at once: a step.
+        Channels at once.
     """
     drops, _ = yield from _drops(chain, captured, stage, chunk, _zeros)
     return drops
@@ -65,16 +65,20 @@ def _drops(
         drops, full = activations.new_empty(count, channels), activations.new_empty(count)
     for n, target in enumerate(captured.targets):
         for start in range(0, channels, chunk):
-            yield Step("AblationCAM", n * channels + start, count * channels)
+            told = Step("AblationCAM", n * channels + start, count * channels)
+            yield told
+            if start == 0:
+                # by the same way as the drops, which are small
+                score = yield from _score(chain, activations[n : n + 1], stage, target, told)
+                with torch.inference_mode():
+                    full[n], values = score, ablate(activations[n])
             with torch.inference_mode():
-                if start == 0:
-                    values = ablate(activations[n])
-                    # by the same way as the drops, which are small
-                    full[n] = _score(chain, activations[n : n + 1], stage, target)
                 at = torch.arange(start, min(channels, start + chunk), device=activations.device)
                 ablated = activations[n : n + 1].repeat(len(at), 1, 1, 1)
                 ablated[torch.arange(len(at), device=at.device), at] = values[at, None, None]
-                drops[n, at] = full[n] - _score(chain, ablated, stage, target)
+            score = yield from _score(chain, ablated, stage, target, told)
+            with torch.inference_mode():
+                drops[n, at] = full[n] - score
     return drops, full
 
 
@@ -96,8 +100,12 @@ def _library_values(activations: Tensor) -> Tensor:
     return torch.stack(values)
 
 
-def _score(chain: Chain, x: Tensor, stage: int, target: Target) -> Tensor:
-    return target.sign * chain.finish(x, stage)[:, target.class_index].float()
+def _score(chain: Chain, x: Tensor, stage: int, target: Target, told: Step) -> Steps[Tensor]:
+    import torch
+
+    logits = yield from walk(chain.path(stage), x, torch.inference_mode, told)
+    with torch.inference_mode():
+        return target.sign * logits[:, target.class_index].float()
 
 
 class ClosedForm:

@@ -28,7 +28,6 @@ from .formulas import FORMULAS, library_formula
 from .kept import Kept, stages_to_keep
 from .memory import DEFAULT_MEMORY, Meter, chunk_size
 from .methods import METHODS, SHARED, check_method
-from .receptive import stage_cells
 from .request import CamEngine, Explanation, check_request, needs_gradients
 from .score import score_weights
 from .stages import Chain
@@ -115,7 +114,7 @@ class Engine:
     def cells(self, stage: int, size: int) -> Cells:
         """Return the centres of the receptive fields of a stage's cells; see :mod:`.receptive`."""
         if (stage, size) not in self._cells:
-            self._cells[stage, size] = stage_cells(self._network, stage, size)
+            self._cells[stage, size] = self._meter.cells(stage, size)
         return self._cells[stage, size]
 
     def explain(
@@ -189,9 +188,9 @@ class Engine:
     def capture(
         self, batch: Tensor, targets: Targets, stages: Sequence[int], gradients: bool = True
     ) -> Capture:
-        """Do the shared work alone, for all of ``batch`` at once; it serves many calls of :meth:`maps`.
+        """Do the shared work alone, for all of ``batch`` at once, as in :meth:`steps`; it serves many :meth:`maps`.
 
-        Parameters and errors as in :meth:`steps`; the memory bound is the caller's to mind.
+        The memory bound is the caller's to mind.
         """
         return follow(self._captured(batch, targets, stages, gradients))
 
@@ -206,15 +205,7 @@ class Engine:
         return follow(self._maps(captured, methods, stages), progress)
 
     def prepare(self, shape: tuple[int, ...], method: str, stage: int) -> Steps[None]:
-        """Make, in short steps, what else would be made when it is first needed.
-
-        Parameters
-        ----------
-        shape:
-            Of an input, (channels, H, W).
-        method, stage:
-            What will be asked for.
-        """
+        """Make, in short steps, what a method at a stage needs for inputs of ``shape`` (channels, H, W)."""
         made = [
             lambda: self._chain if self.formulas == "library" else self._fast,
             lambda: self._meter.footprint(shape, 0),

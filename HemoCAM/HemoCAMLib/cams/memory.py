@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import OptionError
+from ..volumes.headgrid import Cells
+from .receptive import stage_cells
 from .stages import Chain
 
 if TYPE_CHECKING:
@@ -110,6 +112,10 @@ class Meter:
                     x = self._chain.advance(x, stage - 1, stage)
                     found[stage] = _bytes(x)
         return self._outputs[shape]
+
+    def cells(self, stage: int, size: int) -> Cells:
+        """Return where a stage's cells lie; see :func:`~.receptive.stage_cells`. Shapes are all that it takes."""
+        return stage_cells(self._network, stage, size)
 
     def shared(self, shape: tuple[int, ...], stages: Sequence[int], gradients: bool) -> int:
         """Bytes that one input of ``shape`` takes in the shared pass and in the formulas."""

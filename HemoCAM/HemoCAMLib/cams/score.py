@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..steps import Step, Steps
 from .capture import Capture
-from .stages import Chain
+from .stages import Chain, walk
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,7 +29,7 @@ def score_weights(chain: Chain, captured: Capture, stage: int, chunk: int, half:
     stage:
         Counted from 1.
     chunk:
-        Channels at once: a step.
+        Channels at once.
     half:
         Hand the masked inputs over in bfloat16. The masks and the softmax are float32.
     """
@@ -43,7 +43,8 @@ def score_weights(chain: Chain, captured: Capture, stage: int, chunk: int, half:
         scores = activations.new_empty(count, channels)
     for n, target in enumerate(captured.targets):
         for start in range(0, channels, chunk):
-            yield Step("ScoreCAM", n * channels + start, count * channels)
+            told = Step("ScoreCAM", n * channels + start, count * channels)
+            yield told
             with torch.inference_mode():
                 masks = functional.interpolate(
                     activations[n : n + 1, start : start + chunk],
@@ -54,7 +55,8 @@ def score_weights(chain: Chain, captured: Capture, stage: int, chunk: int, half:
                 low, high = masks.amin((1, 2), keepdim=True), masks.amax((1, 2), keepdim=True)
                 masks = (masks - low) / (high - low + 1e-8)
                 seen = (batch[n : n + 1] * masks[:, None]).to(kind, memory_format=torch.channels_last)
-                logits = chain.finish(seen, 0)[:, target.class_index].float()
-                scores[n, start : start + chunk] = target.sign * logits
+            logits = yield from walk(chain.path(0), seen, torch.inference_mode, told)
+            with torch.inference_mode():
+                scores[n, start : start + chunk] = target.sign * logits[:, target.class_index].float()
     with torch.inference_mode(False):
         return scores.softmax(-1)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import OptionError
+from ..steps import Step, Steps
 
 if TYPE_CHECKING:
     import torch
@@ -76,19 +78,29 @@ class Chain:
 
     def advance(self, x: Tensor, start: int, stop: int) -> Tensor:
         """Go from the output of stage ``start`` to that of stage ``stop``; stage 0 is the network's input."""
-        modules = [*(self.stem if start == 0 < stop else ())]
-        for stage in self.stages[start:stop]:
-            modules += stage
-        for module in modules:
-            x = module(x)
+        for part in self.path(start, stop):
+            x = part(x)
         return x
 
     def finish(self, x: Tensor, start: int) -> Tensor:
         """Go from the output of stage ``start`` to the logits, (n, classes)."""
-        x = self.advance(x, start, len(self.stages))
-        for module in self.neck:
-            x = module(x)
-        return self.head(x)
+        for part in self.path(start):
+            x = part(x)
+        return x
+
+    def path(self, start: int, stop: int | None = None) -> list[Callable[[Tensor], Tensor]]:
+        """Return the blocks that run from the output of stage ``start`` to that of ``stop``, or to the logits."""
+        from torch.nn import Sequential
+
+        last = len(self.stages) if stop is None else stop
+        modules = [*(self.stem if start == 0 < last else ())]
+        for stage in self.stages[start:last]:
+            modules += stage
+        if stop is None:
+            modules += self.neck
+        # a plain sequence is no more than its parts, one after the other
+        parts = [part for m in modules for part in (m if type(m) is Sequential else (m,))]
+        return parts if stop is not None else [*parts, self.head]
 
     def verify(self, network: Module, sample: torch.Tensor) -> None:
         """Raise :class:`OptionError` unless the chain gives what ``network``, in evaluation mode, gives."""
@@ -101,6 +113,20 @@ class Chain:
                 f"This {type(network).__name__} is no plain chain of its stages, so it cannot be cut there; "
                 f"use {_FAMILIES}."
             )
+
+
+def walk(
+    path: Sequence[Callable[[Tensor], Tensor]],
+    x: Tensor,
+    mode: Callable[[], AbstractContextManager],
+    told: Step,
+) -> Steps[Tensor]:
+    """Run ``x`` along a path of :meth:`Chain.path`; a step is a block, and ``mode`` holds within steps alone."""
+    for part in path:
+        yield told
+        with mode():
+            x = part(x)
+    return x
 
 
 def stage_modules(network: Module) -> Sequence[Module]:

@@ -17,7 +17,7 @@ from .hysteresis import hysteresis
 from .posterior import Posterior, fit_posterior
 from .statistics import Statistics
 from .thresholds import Sweep
-from .tissue import tissue_blocks
+from .tissue import tissue_parts
 
 FORMAT = 1
 REFINING = "Refining masks"
@@ -122,14 +122,17 @@ class Refiner:
         heatmap: Volume | np.ndarray,
         spacing_mm: tuple[float, float, float] | None,
     ) -> Steps[np.ndarray]:
+        yield Step(REFINING, 0, 1)
         ct = as_volume(ct, spacing_mm)
         own = Aligned.of(ct, heatmap.array if isinstance(heatmap, Volume) else np.asarray(heatmap))
         out = np.zeros(ct.shape, np.float32)
         canonical = own.order.view(out)
         shown = int(own.shown.sum())
         done = 0
-        for tissue in tissue_blocks(own.axial, own.shown) if shown else ():
+        for tissue in tissue_parts(own.axial, own.shown) if shown else ():
             yield Step(REFINING, done, shown)
+            if tissue is None:
+                continue
             inside = tissue.inside
             found = np.zeros(inside.shape, np.float32)
             found[inside] = self.model.quick(

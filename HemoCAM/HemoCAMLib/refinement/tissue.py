@@ -62,6 +62,11 @@ def tissue_blocks(axial: Volume, wanted: np.ndarray) -> Iterator[Tissue]:
     Blocks of up to 16 slices, from inferior to superior; every wanted slice with tissue is in exactly one, and
     unwanted slices have none. Smoothing looks at the slices beside a block, too: blocks leave no seams.
     """
+    return (tissue for tissue in tissue_parts(axial, wanted) if tissue is not None)
+
+
+def tissue_parts(axial: Volume, wanted: np.ndarray) -> Iterator[Tissue | None]:
+    """As :func:`tissue_blocks`, and None before each part of a block that takes a while: to look up and breathe."""
     gap = abs(slice_gap(axial))
     across = (
         np.sqrt(max(0.0, _THICKNESS_MM**2 - gap**2) / 12) / gap
@@ -75,6 +80,7 @@ def tissue_blocks(axial: Volume, wanted: np.ndarray) -> Iterator[Tissue]:
             continue
         first, last = int(chosen[0]), int(chosen[-1]) + 1
         own = axial.array[first:last]
+        yield None
         spacing = (float(axial.spacing[1]), float(axial.spacing[0]))
         inside = _inside(own, spacing) & (own >= LOW_HU) & (own < BONE_HU)
         inside[~wanted[first:last]] = False
@@ -83,8 +89,10 @@ def tissue_blocks(axial: Volume, wanted: np.ndarray) -> Iterator[Tissue]:
             continue
         inner = _grown(rows, spacing[0], own.shape[1]), _grown(columns, spacing[1], own.shape[2])
         low, high = max(0, first - halo), min(count, last + halo)
+        yield None
         hu = axial.array[(slice(low, high), *inner)].astype(np.float32)
         smooth = _smoothed(hu, spacing, across if halo else 0.0)[first - low : last - low]
+        yield None
         distance = _to_bone(hu[first - low : last - low] >= BONE_HU, spacing)
         inside = np.ascontiguousarray(inside[(slice(None), *inner)])
         yield Tissue((slice(first, last), *inner), inside, smooth, distance)

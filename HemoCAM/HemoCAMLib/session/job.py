@@ -28,6 +28,9 @@ class Job(Generic[T]):
         be filled in while the first step runs. Without them one phase is assumed.
     clock:
         Seconds that only grow. Only the time within steps counts.
+    least:
+        Seconds: steps shorter than that are done together, so that drawing the bar costs little beside them. Where
+        the phase changes the bar is drawn in any case.
     """
 
     def __init__(
@@ -35,10 +38,12 @@ class Job(Generic[T]):
         steps: Steps[T],
         costs: Mapping[str, float] | None = None,
         clock: Callable[[], float] = time.perf_counter,
+        least: float = 0.0,
     ) -> None:
         self._steps: Steps[T] | None = steps
         self._costs = {} if costs is None else costs
         self._clock = clock
+        self._least = least
         self._pace = Pace(self._seconds)
         self._worked = 0.0
         self._since: float | None = None  # when the present step began
@@ -116,15 +121,17 @@ class Job(Generic[T]):
             raise Cancelled(self._end) if self._stop else HemoCAMError(self._end)
         self._since = self._clock()
         try:
-            step = next(self._steps)
+            phase = self.phase
+            while True:
+                self._take(next(self._steps))
+                if self._stop or self.phase != phase or self._clock() - self._since >= self._least:
+                    break
         except StopIteration as end:
             self._finished, self._result = True, end.value
             self._over()
         except BaseException as error:
             self._over(f"The work has failed ({error}); start it again.")
             raise
-        else:
-            self._take(step)
         finally:
             self._worked += self._clock() - self._since
             self._since = None

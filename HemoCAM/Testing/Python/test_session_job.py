@@ -170,6 +170,23 @@ def test_the_time_left_is_that_of_the_pace_so_far():
     assert job.advance() and job.seconds_left == 0
 
 
+def test_short_steps_are_done_together_but_no_two_phases():
+    now = [0.0]
+
+    def work():
+        for phase, count in (("Reading", 7), ("Writing", 3)):
+            for done in range(count):
+                yield Step(phase, done, count)
+                now[0] += 1
+
+    job = Job(work(), clock=lambda: now[0], least=2.5)
+    seen = []
+    while not job.advance():
+        seen.append((job.phase, now[0]))
+    assert seen == [("Reading", 0), ("Reading", 3), ("Reading", 6), ("Writing", 7)]
+    assert now[0] == 10 and job.finished
+
+
 def test_costs_may_be_known_only_when_the_work_begins():
     costs = {}
 
