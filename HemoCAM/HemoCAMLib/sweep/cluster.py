@@ -75,8 +75,7 @@ def _local(workers: int, threads: int) -> Iterator[Client]:
         "distributed.scheduler.active-memory-manager.start": False,
         "distributed.scheduler.http.routes": [],
         "distributed.worker.daemon": True,
-        # Dask has memory given back at once, by MALLOC_TRIM_THRESHOLD_: a network then takes more than twice as long,
-        # most of it in the system's hands; and it sets threads to one whatever was asked for
+        # by Dask's MALLOC_TRIM_THRESHOLD_ a network takes more than twice as long; its threads are not those asked for
         "distributed.nanny.pre-spawn-environ": {},
     }
     with ExitStack() as stack:
@@ -154,9 +153,7 @@ class _Bench(WorkerPlugin):
         self._stopped, self._turn = threading.Event(), threading.Lock()
         self._limits, self._fault, self._work = ExitStack(), None, None
         if self._local:
-            with suppress(
-                ValueError
-            ):  # not the main thread: Ctrl-C is the parent's to handle, where it can be
+            with suppress(ValueError):  # not the main thread: Ctrl-C is the parent's, where it can be
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
         self._limits.enter_context(limited_threads(self._threads))
         other = difference(self._versions, versions())
