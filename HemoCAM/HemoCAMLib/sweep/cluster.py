@@ -75,7 +75,7 @@ def _local(workers: int, threads: int) -> Iterator[Client]:
         "distributed.scheduler.active-memory-manager.start": False,
         "distributed.scheduler.http.routes": [],
         "distributed.worker.daemon": True,
-        # by Dask's MALLOC_TRIM_THRESHOLD_ a network takes more than twice as long; its threads are not those asked for
+        # by Dask's MALLOC_TRIM_THRESHOLD_ a network takes more than twice as long; its threads are not what was asked
         "distributed.nanny.pre-spawn-environ": {},
     }
     with ExitStack() as stack:
