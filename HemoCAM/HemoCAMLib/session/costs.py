@@ -11,11 +11,11 @@ from ..volumes.volume import Volume
 from .recall import Recall
 
 # Seconds with the shipped model on two cores; only their proportions matter, and only to the bar.
-_OPENING, _OPEN = 5.0, 0.05
-_SLAB = 0.15  # forward and backward
-_CHANNELS = {"scorecam": 3.0, "ablationcam": 0.5, "ablationcam-library": 0.5}
-_AGAIN = 0.01  # of a slab, where its maps are kept
-_VOXEL = {SAMPLING: 6e-9, PAINTING: 3e-9, REFINING: 1e-7}
+_OPENING, _OPEN = 3.0, 0.05
+_SLAB = 0.02  # forward and backward
+_CHANNELS = {"scorecam": 0.4, "ablationcam": 0.2, "ablationcam-library": 0.2}
+_AGAIN = 0.001  # of a slab, where its maps are kept
+_VOXEL = {SAMPLING: 1.5e-9, PAINTING: 3e-9, REFINING: 2e-8}
 
 
 def expected_costs(recall: Recall, ct: Volume) -> dict[str, float]:

@@ -1,6 +1,8 @@
 """Session: the numbers of analyse to the last bit, nothing computed twice, nothing left behind, a bound on memory."""
 
 import gc
+import subprocess
+import sys
 import time
 import weakref
 from dataclasses import replace
@@ -12,6 +14,7 @@ from conftest import ROOT, ball_volume
 from HemoCAMLib.cams import formulas
 from HemoCAMLib.cams.backends import BACKENDS
 from HemoCAMLib.errors import Cancelled, HemoCAMError, OptionError
+from HemoCAMLib.explained import BATCH
 from HemoCAMLib.models.bundle import Bundle
 from HemoCAMLib.pipeline import Options, analyse
 from HemoCAMLib.refinement.refiner import Refiner
@@ -480,7 +483,11 @@ def test_refined_masks(head, tiny_bundle):
     ids=lambda o: f"{o.method}-{o.stage}",
 )
 def test_no_step_takes_long(options):
-    """The shipped model on full slices: processor time of the longest step, imports and opening aside."""
+    """The shipped model on slices of 512 pixels: processor time of the longest step, when the model is open.
+
+    A machine that is ten times slower than one should be, as shared ones are at times, may take longer: a step is
+    no more than a few plain forward passes of a batch.
+    """
     if not (ROOT / "models").is_dir():
         pytest.skip("the shipped model is not here (models/)")
     bundle = Bundle.open()
@@ -489,11 +496,28 @@ def test_no_step_takes_long(options):
     ct.array[ct.array > 0] += rng.integers(-30, 60, (ct.array > 0).sum(), np.int16)
     session = Session()
     session.analyse("first", ct, bundle, replace(options, gate=1.0)).run()
+    (opened,) = session._models._opened.values()
+    batch, start = torch.zeros(BATCH, 3, bundle.manifest.size, bundle.manifest.size), time.process_time()
+    with torch.inference_mode():
+        opened.network(batch)
+    forward = time.process_time() - start
     job = session.analyse("ct", ct, bundle, replace(options, gate=0.0))
-    longest, done = (0.0, "", 0), False
+    longest, done = (0.0, ""), False
     while not done:
         phase, start = job.phase, time.process_time()
         done = job.advance()
-        longest = max(longest, (time.process_time() - start, phase, 0))
-    print(f"longest step: {longest[0]:.2f} s of processor time, {longest[1]}")
-    assert longest[0] < 1.5, longest
+        longest = max(longest, (time.process_time() - start, phase))
+    print(
+        f"longest step: {longest[0]:.2f} s of processor time, {longest[1]}; a forward pass: {forward:.2f} s"
+    )
+    assert longest[0] < max(1.0, 4 * forward), longest
+
+
+def test_nothing_heavy_is_imported_before_the_first_step():
+    """Slicer imports the session when it starts, perhaps without torch."""
+    code = (
+        "import sys; from HemoCAMLib.session.session import Session; from HemoCAMLib.session.job import Job, Step\n"
+        "found = {'torch', 'timm', 'torchvision', 'vtk', 'slicer', 'qt', 'matplotlib'} & set(sys.modules)\n"
+        "assert not found, found"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
