@@ -13,7 +13,7 @@ demo: setup
 test: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4
 
 # thick slices, for the time goes with their number; what was computed stays, and the same command goes on
 WORKERS ?= 2

@@ -89,25 +89,32 @@ class HemoCAMWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.panel.packages.resume()
 
     def exit(self) -> None:
-        """Let go of the parameter node; a run goes on meanwhile."""
+        """Leave everything connected: a run goes on, and scripts may change choices meanwhile."""
         self._entered = False
-        self.detach()
 
     def attach(self) -> None:
-        """Connect the panel to the scene's parameter node."""
-        self.detach()
-        self._parameters = self.logic.getParameterNode()
-        self._connection = self._parameters.connectGui(self.ui)
-        self.addObserver(self._parameters, vtk.vtkCommand.ModifiedEvent, self.on_parameters)
+        """Connect the panel to the scene's parameter node, and to no node twice: each connection stays in Slicer."""
+        found = self.logic.getParameterNode()
+        if self._parameters is None or self._parameters.parameterNode is not found.parameterNode:
+            self.detach()
+            self._parameters = found
+        if self._connection is None:
+            widgets = {w.property("SlicerParameterName"): w for w in vars(self.ui).values()}
+            named = {name: widget for name, widget in widgets.items() if name}
+            self._connection = self._parameters.connectParametersToGui(named)  # connectGui gives no tag
+            self.addObserver(self._parameters, vtk.vtkCommand.ModifiedEvent, self.on_parameters)
+        else:
+            with self.panel.state.setting():
+                self._parameters.Modified()  # an import may have changed references without a word
         self.panel.attach(self._parameters)
 
     def detach(self) -> None:
         """Disconnect the panel from the parameter node."""
-        if self._parameters is None:
+        if self._connection is None:
             return
         self._parameters.disconnectGui(self._connection)
         self.removeObserver(self._parameters, vtk.vtkCommand.ModifiedEvent, self.on_parameters)
-        self._parameters = None
+        self._connection = None
 
     def on_parameters(self, caller=None, event=None) -> None:  # noqa: ANN001
         """Let the panel answer to a choice."""
@@ -163,9 +170,18 @@ class HemoCAMLogic(ScriptedLoadableModuleLogic):
 
         return Parameters(super().getParameterNode())
 
-    def missing_packages(self) -> list[str]:
-        """Names of the packages that are still to be installed."""
-        return [need.name for need in self.packages.missing()]
+    def missing_packages(self, engine: str = "hemocam") -> list[str]:
+        """Names of the packages that are still to be installed for an analysis with this engine."""
+        from HemoCAMLib.packages import features_of
+
+        return [need.name for need in self.packages.missing(features_of(engine))]
+
+    def install_packages(self, engine: str = "hemocam") -> bool:
+        """Ask the user once, install what is missing for this engine; return whether all is there now."""
+        from HemoCAMLib.packages import features_of
+        from HemoCAMLib.panel.packages_dialog import PackagesDialog
+
+        return PackagesDialog(self.packages).ready(features_of(engine))
 
     def run(self, ct_node, model=None, options=None, reference=None, segment=None, progress=None):  # noqa: ANN001, ANN201
         """Analyse a CT and add heat map, mask, tables and plot to its scene: what Apply does, in one call.
@@ -199,12 +215,14 @@ class HemoCAMLogic(ScriptedLoadableModuleLogic):
         from HemoCAMLib.pipeline import Options
         from HemoCAMLib.progress import silent
 
-        missing = self.missing_packages()
+        options = options or Options()
+        missing = self.missing_packages(options.engine)
         if missing:
             raise HemoCAMError(
-                f"HemoCAM needs {', '.join(missing)}: its panel asks for them and installs them at Apply."
+                f"HemoCAM needs {', '.join(missing)}: Apply in its panel installs what it needs, and so does "
+                f"install_packages('{options.engine}') of this logic."
             )
-        request = Request(ct_node, str(model or ""), options or Options(), reference, segment or "")
+        request = Request(ct_node, str(model or ""), options, reference, segment or "")
         return self.work.start(request).run(progress or silent)
 
     def show(self, results) -> None:  # noqa: ANN001

@@ -7,6 +7,7 @@ import slicer
 from .actions import Actions
 from .applying import Applying
 from .display import Display
+from .following import Following
 from .inputs import Inputs
 from .model_section import ModelSection
 from .packages_dialog import PackagesDialog
@@ -44,6 +45,7 @@ class Panel:
         self.display = Display(ui, self.state, work, self._on_mask_changed)
         self.results = ResultsSection(ui, self.state, work, self.inputs, self.refresh)
         self.actions = Actions(ui, self.state, work, self.inputs)
+        self.following = Following(self.state, self.refresh)
 
     def attach(self, parameters: Parameters | None) -> None:
         """Show these choices from now on; None while a scene closes."""
@@ -118,6 +120,7 @@ class Panel:
                 self.state.nodes = None
             for section in (self.model, self.inputs, self.applying, self.display, self.results, self.actions):
                 section.refresh()
+            self.following.watch()
         finally:
             self._refreshing = False
 
@@ -128,6 +131,7 @@ class Panel:
         self._nodes_later.stop()
         self.display.stop()
         self.results.stop()
+        self.following.stop()
 
     def _on_finished(self, results: Results | None) -> None:
         if results is not None:

@@ -31,7 +31,13 @@ class Method(Enum):
         """Return what the list shows."""
         if self is Method.MODEL:
             return _("As the model's card recommends")
-        return {"GradCAMPlusPlus": "GradCAM++"}.get(METHODS[self.value], METHODS[self.value])
+        return method_label(self.value)
+
+
+def method_label(method: str) -> str:
+    """Return a method's name as papers write it."""
+    name = METHODS.get(method, method)
+    return {"GradCAMPlusPlus": "GradCAM++"}.get(name, name)
 
 
 class Device(Enum):

@@ -9,12 +9,12 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..cams.methods import METHODS
 from ..errors import HemoCAMError, InputError
 from ..scene import SliceRow, live
 from ..scene.comparing import FINDINGS
 from ..scene.tables import OUTDATED
 from .inputs import Inputs
+from .parameters import method_label
 from .state import State
 from .widgets import Later, enable, fill_table
 from .work import Work, compared_by, comparison_rows, finding_of, rows_of, target_of
@@ -127,7 +127,7 @@ class ResultsSection:
         model = node.GetAttribute("HemoCAM.model")
         mask = node.GetAttribute("HemoCAM.mask")
         text = _("By {method} at stage {stage}, {model}").format(
-            method=METHODS.get(method, method), stage=stage, model=model
+            method=method_label(method), stage=stage, model=model
         )
         return f"{text}; {mask}." if mask else f"{text}."
 

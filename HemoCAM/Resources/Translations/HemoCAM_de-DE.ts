@@ -353,6 +353,13 @@
     </message>
 </context>
 <context>
+    <name>panel.following</name>
+    <message>
+        <source>The volume was moved for good; its results lie where it was. Press Apply to make them again.</source>
+        <translation>Das Volumen wurde endgültig verschoben; seine Ergebnisse liegen, wo es war. Drücken Sie Anwenden, um sie neu zu machen.</translation>
+    </message>
+</context>
+<context>
     <name>panel.inputs</name>
     <message>
         <source>The analysis is running; cancel it to choose another volume.</source>
@@ -396,10 +403,6 @@
 </context>
 <context>
     <name>panel.packages_dialog</name>
-    <message>
-        <source>Looking at the packages that are there...</source>
-        <translation>Die vorhandenen Pakete werden angesehen...</translation>
-    </message>
     <message>
         <source>The installation was stopped; what Slicer had is unchanged.</source>
         <translation>Die Installation wurde angehalten; was Slicer hatte, ist unverändert.</translation>

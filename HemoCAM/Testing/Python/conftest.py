@@ -114,3 +114,11 @@ def ball_volume(shape: tuple[int, int, int], matrix: np.ndarray, radius_mm: floa
     volume = Volume(np.zeros(shape, np.int16), matrix)
     away = np.linalg.norm(volume.ras(grid) - volume.ras((np.array(shape[::-1]) - 1) / 2), axis=-1)
     return Volume(np.where(away < radius_mm, 30, -1000).astype(np.int16), matrix)
+
+
+@pytest.fixture
+def no_application(monkeypatch):
+    """Slicer's libraries without the application, though another test may have put its stand-in there."""
+    import slicer
+
+    monkeypatch.delattr(slicer, "app", raising=False)

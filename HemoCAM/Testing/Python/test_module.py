@@ -93,11 +93,11 @@ def test_missing_packages_are_named_before_any_work(slicer, logic):  # noqa: F81
     from HemoCAMLib.packages import Need
 
     class Missing(NothingMissing):
-        def missing(self):
+        def missing(self, features=()):
             return [Need("torch>=2.6", "analysis"), Need("timm>=1.0.15", "analysis")]
 
     logic._packages = Missing()
-    with pytest.raises(HemoCAMError, match="needs torch, timm: its panel asks"):
+    with pytest.raises(HemoCAMError, match="needs torch, timm: Apply in its panel installs"):
         logic.run(None)
 
 
@@ -139,7 +139,7 @@ def test_self_tests_say_what_they_skip(slicer, monkeypatch, caplog):  # noqa: F8
     from HemoCAMLib.packages import Need
 
     class Missing(NothingMissing):
-        def missing(self):
+        def missing(self, features=()):
             return [Need("torch>=2.6", "analysis")]
 
     module = load_module()

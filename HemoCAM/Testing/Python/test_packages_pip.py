@@ -28,6 +28,8 @@ SLICERS = {
     "requests": "2.32.3",
 }
 
+pytestmark = pytest.mark.usefixtures("no_application")
+
 
 @pytest.fixture(scope="module")
 def pip_home(tmp_path_factory):

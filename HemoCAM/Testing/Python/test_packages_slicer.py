@@ -12,6 +12,8 @@ from HemoCAMLib.packages.child import ChildFailed, Watch
 from HemoCAMLib.packages.pending import MemorySettings
 from package_cases import one_sentence
 
+pytestmark = pytest.mark.usefixtures("no_application")
+
 
 def follow(code, heard):
     process = subprocess.Popen(

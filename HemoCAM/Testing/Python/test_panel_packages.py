@@ -12,15 +12,21 @@ class Fake:
         self.resume_error = resume_error
         self.there, self.installed, self.forgotten, self.shown = False, 0, 0, []
 
-    def missing(self):
+    def missing(self, features=()):
         return [] if self.there else ["torch"]
 
-    def ensure(self, ask, progress):
-        from HemoCAMLib.packages import PackageError, Trouble
+    def ensure(self, ask, features, progress):
+        from HemoCAMLib.packages import Outcome, PackageError, Trouble
 
+        if self.error and self.there:
+            raise self.error
+        if self.there:
+            return Outcome({}, {}, False, "All packages are there.")
         if not ask(self):
             raise PackageError(Trouble.DECLINED, "HemoCAM cannot analyse without torch.")
         return self.install(self, progress)
+
+    features = ("analysis",)
 
     @property
     def text(self):
@@ -83,6 +89,16 @@ def test_nothing_is_asked_when_all_is_there(asked):
     fake = Fake()
     fake.there = True
     assert dialog(fake).ready() and not asked.questions
+
+
+def test_what_does_not_go_together_is_told_at_every_apply(asked):
+    from HemoCAMLib.packages import PackageError, Trouble
+
+    fake = Fake(
+        error=PackageError(Trouble.MISMATCH, "torch 2.9 and torchvision 0.21 do not match; reinstall.")
+    )
+    fake.there = True
+    assert not dialog(fake).ready() and asked.errors[0][0].startswith("torch 2.9") and not asked.questions
 
 
 def test_agreed(asked):

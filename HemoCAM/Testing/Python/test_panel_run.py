@@ -178,10 +178,10 @@ def test_packages_are_asked_for_once(slicer, tiny_bundle, agree):  # noqa: F811
         asked = 0
         there = False
 
-        def missing(self):
+        def missing(self, features=()):
             return [] if self.there else ["torch"]
 
-        def ensure(self, ask, progress):
+        def ensure(self, ask, features, progress):
             self.asked += 1
             progress("Downloading torch", 1, 3)
             if not agree:

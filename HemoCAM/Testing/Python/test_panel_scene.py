@@ -221,3 +221,92 @@ def test_the_volume_changed_during_the_run(opened):  # noqa: F811
     opened.ct.GetImageData().GetPointData().GetScalars().Modified()
     assert opened.spin(lambda: not opened.panel.state.running, 60)
     assert "changed" in opened.ui.statusLabel.text and opened.panel.state.nodes is None
+
+
+def test_results_move_with_their_volume(opened):  # noqa: F811
+    import vtk
+
+    opened.apply()
+    scene, nodes = opened.slicer.mrmlScene, opened.panel.state.nodes
+    matrix = vtk.vtkMatrix4x4()
+    matrix.SetElement(0, 3, 30.0)
+    transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "moved")
+    transform.SetMatrixTransformToParent(matrix)
+    opened.ct.SetAndObserveTransformNodeID(transform.GetID())
+    for node in (nodes.heatmap, nodes.mask):
+        assert node.GetTransformNodeID() == transform.GetID()
+    assert not opened.ui.statusLabel.text
+    opened.ct.HardenTransform()
+    assert "lie where it was" in opened.ui.statusLabel.text
+    opened.apply()
+    heat = opened.panel.state.nodes.heatmap
+    assert heat.GetOrigin() == pytest.approx(opened.ct.GetOrigin()) and heat.GetTransformNodeID() is None
+
+
+def test_undo_brings_volume_and_results_back(opened):  # noqa: F811
+    """Slicer's modules leave undo off; an application that is built on it may turn it on."""
+    scene = opened.slicer.mrmlScene
+    opened.apply()
+    finding, heat = opened.ui.findingLabel.text, opened.panel.state.nodes.heatmap
+    scene.SetUndoOn()
+    for index in range(scene.GetNumberOfNodes()):
+        scene.GetNthNode(index).SetUndoEnabled(True)
+    scene.SaveStateForUndo()
+    scene.RemoveNode(heat)
+    opened.spin()
+    assert not opened.ui.opacitySlider.enabled
+    scene.Undo()
+    opened.spin()
+    assert opened.panel.state.nodes.heatmap.GetID() == heat.GetID() and opened.ui.opacitySlider.enabled
+    assert opened.ui.findingLabel.text == finding
+    opened.apply()
+    assert opened.panel.state.nodes.heatmap is not None
+
+
+def test_a_duplicated_scene_stands_on_its_own(opened, tmp_path):  # noqa: F811
+    """The saved scene added to itself: two volumes, each with results of its own; a run replaces only its own."""
+    import zipfile
+
+    from HemoCAMLib.scene import save_scene
+
+    opened.apply()
+    scene = opened.slicer.mrmlScene
+    save_scene(scene, tmp_path / "saved.mrb")
+    with zipfile.ZipFile(tmp_path / "saved.mrb") as archive:
+        archive.extractall(tmp_path)
+    scene.SetURL(str(next(tmp_path.rglob("*.mrml"))))
+    assert scene.Import()
+    opened.spin()
+    opened.ui.inputSelector.setCurrentNode(opened.ct)
+    first = opened.panel.state.nodes
+    twin = next(
+        node
+        for node in opened.slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+        if node is not opened.ct and not node.GetAttribute("HemoCAM.target")
+    )
+    opened.ui.inputSelector.setCurrentNode(twin)
+    second = opened.panel.state.nodes
+    assert second.ct is twin and second.heatmap is not first.heatmap and second.mask is not first.mask
+    kept = first.heatmap.GetImageData().GetMTime()
+    opened.parameters.stage = 2
+    opened.apply()
+    assert first.heatmap.GetImageData().GetMTime() == kept
+    assert opened.panel.state.nodes.heatmap.GetAttribute("HemoCAM.stage") == "2"
+
+
+def test_going_to_and_fro_connects_nothing_twice(opened):  # noqa: F811
+    """Slicer's parameter nodes keep an observer of every connection for as long as they live."""
+    connected = []
+    original = type(opened.parameters).connectParametersToGui
+    type(opened.parameters).connectParametersToGui = lambda self, found: (
+        connected.append(1) or original(self, found)
+    )
+    try:
+        for _ in range(3):
+            opened.widget.exit()
+            opened.widget.enter()
+    finally:
+        type(opened.parameters).connectParametersToGui = original
+    assert not connected
+    opened.ui.thresholdSlider.value = 0.4
+    assert opened.parameters.threshold == pytest.approx(0.4)

@@ -72,7 +72,9 @@ def test_widgets_and_fields_follow_each_other(slicer, wrapper, node):  # noqa: F
     gui = types.SimpleNamespace(slider=ctk.ctkSliderWidget(), box=qt.QComboBox(), check=qt.QCheckBox())
     for widget, name in ((gui.slider, "part"), (gui.box, "kind"), (gui.check, "on")):
         widget.setProperty("SlicerParameterName", name)
-    tag = fields.connectGui(gui)
+    tag = fields.connectParametersToGui(
+        {widget.property("SlicerParameterName"): widget for widget in vars(gui).values()}
+    )
     assert gui.slider.value == 0.5 and gui.box.currentText == "the first" and gui.check.checked
     gui.slider.value = 0.75
     gui.box.currentIndex = 1

@@ -155,10 +155,20 @@ class ModuleSelector:
         self.selectedModule = name
 
 
+CONVERSIONS = (
+    "vtkBinaryLabelmapToClosedSurfaceConversionRule",
+    "vtkClosedSurfaceToBinaryLabelmapConversionRule",
+)
+
+
 def start(slicer) -> types.SimpleNamespace:
     """Give ``slicer`` its application, its modules and a scene."""
     from HemoCAMLib.scene import new_scene
 
+    factory = slicer.vtkSegmentationConverterFactory.GetInstance()
+    for name in CONVERSIONS:  # as Slicer's Segmentations module does; undo cannot copy segments without
+        if name not in {rule.GetClassName() for rule in factory.GetConverterRules()}:
+            factory.RegisterConverterRule(getattr(slicer, name)())
     slicer.app = Application(slicer)
     slicer.qSlicerScriptedLoadableModuleWidget = ScriptedModuleWidget
     module = Path(__file__).resolve().parents[3] / "HemoCAM.py"

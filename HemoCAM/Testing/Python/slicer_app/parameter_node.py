@@ -160,7 +160,7 @@ class _Wrapper:
 
     def _init(self, parameterNode, prefix=None):
         self.parameterNode = parameterNode
-        self._guis, self._updating, self._cached = {}, False, {}
+        self._guis, self._tags, self._updating, self._cached = {}, 0, False, {}
         for name, field in self.allParameters.items():
             if not parameterNode.HasParameter(name):
                 field.write(parameterNode, field.default)
@@ -178,10 +178,13 @@ class _Wrapper:
             name = widget.property(SlicerParameterNamePropertyName)
             if name:
                 found[name] = widget
+        self.connectParametersToGui(found)  # and gives no tag, as in Slicer
+
+    def connectParametersToGui(self, found):
         for name in found:
             if name not in self.allParameters:
                 raise ValueError(f"Cannot find a param with the given name: {name}")
-        tag = len(self._guis)
+        tag, self._tags = self._tags, self._tags + 1
         self._guis[tag] = connectors = {}
         for name, widget in found.items():
             signal, read, write = _connector(widget, self.allParameters[name])
