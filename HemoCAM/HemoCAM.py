@@ -201,7 +201,7 @@ class HemoCAMLogic(ScriptedLoadableModuleLogic):
 
         Returns
         -------
-        ``HemoCAMLib.panel.work.Results``: ``nodes`` in the scene, ``finding`` (one sentence), ``slices`` (the most
+        ``HemoCAMLib.panel.run.Results``: ``nodes`` in the scene, ``finding`` (one sentence), ``slices`` (the most
         probable first), ``mask_ml``, ``comparison`` (by the names of the measures), ``analysis`` (all numbers).
         A second call for the same CT replaces its results, and computes only what the first has not.
 
@@ -211,7 +211,7 @@ class HemoCAMLogic(ScriptedLoadableModuleLogic):
             With one sentence: packages missing, not a head CT, no such model. The scene is then as it was.
         """
         from HemoCAMLib.errors import HemoCAMError
-        from HemoCAMLib.panel.work import Request
+        from HemoCAMLib.panel.run import Request
         from HemoCAMLib.pipeline import Options
         from HemoCAMLib.progress import silent
 

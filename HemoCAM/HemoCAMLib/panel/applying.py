@@ -9,14 +9,16 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..errors import HemoCAMError
+from .ct_node import why_not
 from .inputs import Inputs
 from .model_section import ModelSection
 from .packages_dialog import PackagesDialog
 from .parameters import options_of
+from .run import Request, Results, Run
 from .running import Runner, time_left
 from .state import State
 from .widgets import enable
-from .work import Request, Results, Run, Work, why_not
+from .work import Work
 
 
 class Applying:

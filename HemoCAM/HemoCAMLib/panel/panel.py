@@ -6,6 +6,7 @@ import slicer
 
 from .actions import Actions
 from .applying import Applying
+from .ct_node import why_not
 from .display import Display
 from .following import Following
 from .inputs import Inputs
@@ -13,9 +14,10 @@ from .model_section import ModelSection
 from .packages_dialog import PackagesDialog
 from .parameters import Parameters, values_of
 from .results import ResultsSection
+from .run import Results
 from .state import State
 from .widgets import Later
-from .work import Results, Work, why_not
+from .work import Work
 
 _DISPLAY = {"opacity", "colors", "showMask", "recommended", "gate", "threshold"}
 

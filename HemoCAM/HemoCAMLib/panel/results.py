@@ -15,9 +15,10 @@ from ..scene.comparing import FINDINGS
 from ..scene.tables import OUTDATED
 from .inputs import Inputs
 from .parameters import method_label
+from .shown import compared_by, comparison_rows, finding_of, rows_of, target_of
 from .state import State
 from .widgets import Later, enable, fill_table
-from .work import Work, compared_by, comparison_rows, finding_of, rows_of, target_of
+from .work import Work
 
 _WHAT = (
     "Reference segment",

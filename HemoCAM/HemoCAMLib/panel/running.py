@@ -9,7 +9,7 @@ import qt
 from slicer.i18n import tr as _
 
 from ..errors import Cancelled, HemoCAMError
-from .work import Results, Run
+from .run import Results, Run
 
 
 class Runner:

@@ -3,148 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
 from ..errors import InputError
-from ..models.bundle import DEFAULT_MODEL, Bundle
-from ..pipeline import Analysis, Options
-from ..progress import Progress, silent
-from ..scene import SceneNodes, SliceRow, content_of, node_to_volume
-from ..scene.live import mask_volume_ml, slice_rows, update_maps
+from ..models.bundle import Bundle
+from ..pipeline import Analysis
+from ..scene import SceneNodes, content_of
+from ..scene.live import update_maps
 from ..scene.runs import put_results, results_of
-from ..volumes.headct import check_head_ct
-from ..volumes.padding import PADDING_HU, padding_to_air
-from ..volumes.volume import Volume
+from .ct_node import key_of, why_not
+from .run import Request, Results, Run
+from .shown import finding_of
 
 if TYPE_CHECKING:
-    from ..session.job import Job
     from ..session.session import Session
-
-NOT_A_CT = "HemoCAM.target"  # an attribute of every map that HemoCAM made
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to analyse, and how.
-
-    Parameters
-    ----------
-    ct_node:
-        vtkMRMLScalarVolumeNode with a head CT in HU.
-    model:
-        Name or folder of a bundle; "" is the shipped one.
-    options:
-        What to compute; the bundle's defaults where they are silent.
-    reference, segment:
-        vtkMRMLSegmentationNode to compare with, or None, and the ID of its segment; "" takes the first.
-    """
-
-    ct_node: slicer.vtkMRMLScalarVolumeNode
-    model: str = ""
-    options: Options = field(default_factory=Options)
-    reference: slicer.vtkMRMLSegmentationNode | None = None
-    segment: str = ""
-
-
-@dataclass(frozen=True)
-class Results:
-    """What came out, in the scene and as numbers.
-
-    Parameters
-    ----------
-    nodes:
-        The nodes of the scene.
-    finding:
-        One sentence: the highest probability, and how many slices pass the gate.
-    analysis:
-        All numbers, as the pipeline gives them.
-    bundle:
-        The model that they are of.
-    """
-
-    nodes: SceneNodes
-    finding: str
-    analysis: Analysis
-    bundle: Bundle
-
-    @property
-    def slices(self) -> list[SliceRow]:
-        """One row a slice, the highest probability first."""
-        return slice_rows(self.nodes)
-
-    @property
-    def mask_ml(self) -> float:
-        """Volume of the mask in ml, as it is in the scene now."""
-        return mask_volume_ml(self.nodes)
-
-    @property
-    def comparison(self) -> dict[str, str]:
-        """Metric values by their names, as text; empty without a reference."""
-        return dict(comparison_rows(self.nodes))
-
-
-class Run:
-    """One analysis on its way into the scene: a job of short steps. Nothing is in the scene before the last one.
-
-    It has what a :class:`~..session.job.Job` has: :meth:`advance`, :meth:`cancel`, and where it stands.
-    """
-
-    def __init__(self, work: Work, request: Request) -> None:
-        self.request = request
-        self.phase = _("Checking the volume")
-        self._work = work
-        self._job: Job[Analysis] | None = None
-        self._last = False
-        self.result: Results | None = None
-
-    @property
-    def fraction(self) -> float:
-        """Done so far, 0..1."""
-        return 0.0 if self._job is None else self._job.fraction
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Estimate, or None while there is none."""
-        return None if self._job is None else self._job.seconds_left
-
-    def advance(self) -> bool:
-        """Do one short step; return True after the last. What it raises ends the run, and the scene is as before."""
-        if self._job is None:
-            self._prepare()
-        elif not self._last:
-            self._last = self._job.advance()
-            self.phase = _("Adding the results to the scene") if self._last else self._job.phase
-        else:
-            self.result = self._work.finish(self.request, self._key, self._bundle, self._job.result)
-        return self.result is not None
-
-    def run(self, progress: Progress = silent) -> Results:
-        """Do all that is left; ``progress`` is called between steps and may raise to stop."""
-        try:
-            while not self.advance():
-                progress(self.phase, round(1000 * self.fraction), 1000)
-        except BaseException:
-            self.cancel()
-            raise
-        return self.result
-
-    def cancel(self) -> None:
-        """Stop; what was computed is dropped, the scene stays as it is."""
-        if self._job is not None and not self._job.finished:
-            self._job.cancel()
-
-    def _prepare(self) -> None:
-        self._bundle = Bundle.open(self.request.model or DEFAULT_MODEL)
-        self.request.options.resolved(self._bundle.manifest)  # a wrong option is known before any work
-        ct = ct_of(self.request.ct_node)
-        check_head_ct(ct)
-        self._key = key_of(self.request.ct_node)
-        self._job = self._work.session.analyse(self._key, ct, self._bundle, self.request.options)
 
 
 @dataclass
@@ -281,80 +157,3 @@ class Work:
         for known in list(self._shown):
             if scene.GetNodeByID(known) is None:
                 self.forget(known)
-
-
-def why_not(ct_node: slicer.vtkMRMLScalarVolumeNode | None) -> str:
-    """Say in one sentence why a volume cannot be analysed, as far as a glance tells; "" if it may."""
-    if ct_node is None:
-        return _("Choose a head CT first.")
-    if ct_node.GetAttribute(NOT_A_CT):
-        return _("This volume is a map that HemoCAM made; choose the CT itself.")
-    if ct_node.IsA("vtkMRMLLabelMapVolumeNode"):
-        return _("This is a label map; choose the CT itself.")
-    if ct_node.GetImageData() is None:
-        return _("This volume is empty; choose one with voxels.")
-    return ""
-
-
-def ct_of(ct_node: slicer.vtkMRMLScalarVolumeNode) -> Volume:
-    """Return a CT node as a volume with its padding made air; the node's own voxels stay as they are."""
-    ct = node_to_volume(ct_node)
-    if float(ct.array.min()) <= PADDING_HU:
-        array = ct.array.copy()
-        padding_to_air(array)
-        ct = ct.like(array, ct.name)
-    return ct
-
-
-def key_of(ct_node: slicer.vtkMRMLScalarVolumeNode) -> Hashable:
-    """Return what identifies a CT's voxels and place: other voxels or another place give another key."""
-    ct = node_to_volume(ct_node)
-    image = ct_node.GetImageData()
-    scalars = image.GetPointData().GetScalars()
-    place = np.round(ct.ijk_to_ras, 9).tobytes()
-    return ct_node.GetID(), image.GetMTime(), scalars.GetMTime(), ct.shape, place
-
-
-def finding_of(nodes: SceneNodes) -> str:
-    """Say in one sentence what was found, from the table in the scene; raises nothing."""
-    rows, target = rows_of(nodes), target_of(nodes)
-    if not rows:
-        return _("The table of slices was deleted or lost columns; press Apply to make it again.")
-    count = sum(row.gated for row in rows)
-    return _(
-        "{target}: highest probability {p:.2f}, at slice {slice}; {count} of {total} slices pass the gate."
-    ).format(
-        target=target, p=rows[0].probabilities[target], slice=rows[0].index, count=count, total=len(rows)
-    )
-
-
-def target_of(nodes: SceneNodes) -> str:
-    """Return the class that the results explain; "" where the table of slices is gone."""
-    return "" if nodes.slice_table is None else nodes.slice_table.GetAttribute("HemoCAM.target") or ""
-
-
-def rows_of(nodes: SceneNodes) -> list[SliceRow]:
-    """Return one row a slice, the highest probability first; none where the table is gone or damaged."""
-    if nodes.slice_table is None:
-        return []
-    try:
-        return slice_rows(nodes)
-    except InputError:
-        return []
-
-
-def comparison_rows(nodes: SceneNodes) -> list[tuple[str, str]]:
-    """Return the comparison table as (metric name, value), as text; empty where there is none."""
-    node = nodes.comparison_table
-    if node is None or node.GetNumberOfColumns() < 2:
-        return []
-    return [(node.GetCellText(row, 0), node.GetCellText(row, 1)) for row in range(node.GetNumberOfRows())]
-
-
-def compared_by(nodes: SceneNodes) -> str:
-    """Return who measured: "SlicerRT", "HemoCAM", or "" without a comparison."""
-    return (
-        ""
-        if nodes.comparison_table is None
-        else nodes.comparison_table.GetAttribute("HemoCAM.compared_by") or ""
-    )

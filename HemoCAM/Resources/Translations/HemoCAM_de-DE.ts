@@ -295,6 +295,25 @@
     </message>
 </context>
 <context>
+    <name>panel.ct_node</name>
+    <message>
+        <source>Choose a head CT first.</source>
+        <translation>Wählen Sie zuerst ein Schädel-CT.</translation>
+    </message>
+    <message>
+        <source>This volume is a map that HemoCAM made; choose the CT itself.</source>
+        <translation>Dieses Volumen ist eine Karte, die HemoCAM gemacht hat; wählen Sie das CT selbst.</translation>
+    </message>
+    <message>
+        <source>This is a label map; choose the CT itself.</source>
+        <translation>Das ist eine Labelkarte; wählen Sie das CT selbst.</translation>
+    </message>
+    <message>
+        <source>This volume is empty; choose one with voxels.</source>
+        <translation>Dieses Volumen ist leer; wählen Sie eines mit Voxeln.</translation>
+    </message>
+</context>
+<context>
     <name>panel.display</name>
     <message>
         <source>There are no results for this volume yet; press Apply.</source>
@@ -531,6 +550,17 @@ Slicer jetzt neu starten? Speichern Sie vorher Ihre Arbeit.</translation>
     </message>
 </context>
 <context>
+    <name>panel.run</name>
+    <message>
+        <source>Checking the volume</source>
+        <translation>Das Volumen wird geprüft</translation>
+    </message>
+    <message>
+        <source>Adding the results to the scene</source>
+        <translation>Die Ergebnisse kommen in die Szene</translation>
+    </message>
+</context>
+<context>
     <name>panel.running</name>
     <message>
         <source>Cancelled; the scene is as it was.</source>
@@ -554,15 +584,18 @@ Slicer jetzt neu starten? Speichern Sie vorher Ihre Arbeit.</translation>
     </message>
 </context>
 <context>
+    <name>panel.shown</name>
+    <message>
+        <source>The table of slices was deleted or lost columns; press Apply to make it again.</source>
+        <translation>Die Tabelle der Schichten wurde gelöscht oder hat Spalten verloren; drücken Sie Anwenden, um sie neu zu machen.</translation>
+    </message>
+    <message>
+        <source>{target}: highest probability {p:.2f}, at slice {slice}; {count} of {total} slices pass the gate.</source>
+        <translation>{target}: höchste Wahrscheinlichkeit {p:.2f}, in Schicht {slice}; {count} von {total} Schichten kommen durch das Tor.</translation>
+    </message>
+</context>
+<context>
     <name>panel.work</name>
-    <message>
-        <source>Checking the volume</source>
-        <translation>Das Volumen wird geprüft</translation>
-    </message>
-    <message>
-        <source>Adding the results to the scene</source>
-        <translation>Die Ergebnisse kommen in die Szene</translation>
-    </message>
     <message>
         <source>The volume was changed or removed while it was analysed; press Apply again.</source>
         <translation>Das Volumen wurde während der Analyse geändert oder entfernt; drücken Sie erneut Anwenden.</translation>
@@ -574,30 +607,6 @@ Slicer jetzt neu starten? Speichern Sie vorher Ihre Arbeit.</translation>
     <message>
         <source>The reference '{name}' has no segment '{segment}'; choose one of its segments.</source>
         <translation>Die Referenz „{name}“ hat kein Segment „{segment}“; wählen Sie eines ihrer Segmente.</translation>
-    </message>
-    <message>
-        <source>Choose a head CT first.</source>
-        <translation>Wählen Sie zuerst ein Schädel-CT.</translation>
-    </message>
-    <message>
-        <source>This volume is a map that HemoCAM made; choose the CT itself.</source>
-        <translation>Dieses Volumen ist eine Karte, die HemoCAM gemacht hat; wählen Sie das CT selbst.</translation>
-    </message>
-    <message>
-        <source>This is a label map; choose the CT itself.</source>
-        <translation>Das ist eine Labelkarte; wählen Sie das CT selbst.</translation>
-    </message>
-    <message>
-        <source>This volume is empty; choose one with voxels.</source>
-        <translation>Dieses Volumen ist leer; wählen Sie eines mit Voxeln.</translation>
-    </message>
-    <message>
-        <source>The table of slices was deleted or lost columns; press Apply to make it again.</source>
-        <translation>Die Tabelle der Schichten wurde gelöscht oder hat Spalten verloren; drücken Sie Anwenden, um sie neu zu machen.</translation>
-    </message>
-    <message>
-        <source>{target}: highest probability {p:.2f}, at slice {slice}; {count} of {total} slices pass the gate.</source>
-        <translation>{target}: höchste Wahrscheinlichkeit {p:.2f}, in Schicht {slice}; {count} von {total} Schichten kommen durch das Tor.</translation>
     </message>
 </context>
 </TS>

@@ -111,7 +111,7 @@ def test_export_to_nowhere_says_so_and_leaves_nothing(opened, tmp_path):  # noqa
 
 
 def test_padding_becomes_air_and_the_node_stays(slicer):  # noqa: F811
-    from HemoCAMLib.panel.work import ct_of
+    from HemoCAMLib.panel.ct_node import ct_of
     from HemoCAMLib.scene import node_to_volume, volume_to_node
     from HemoCAMLib.volumes.volume import Volume
 
@@ -123,7 +123,7 @@ def test_padding_becomes_air_and_the_node_stays(slicer):  # noqa: F811
 
 
 def test_another_place_or_other_voxels_are_another_key(slicer):  # noqa: F811
-    from HemoCAMLib.panel.work import key_of
+    from HemoCAMLib.panel.ct_node import key_of
     from HemoCAMLib.scene import volume_to_node
     from HemoCAMLib.volumes.volume import Volume
 
