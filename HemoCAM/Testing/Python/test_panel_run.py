@@ -5,9 +5,9 @@ from panel_cases import NothingMissing, Opened, add_ct, node_names, opened, slic
 
 
 def test_a_volume_and_apply_is_enough(slicer, tiny_bundle, monkeypatch):  # noqa: F811
-    from HemoCAMLib.panel import work
+    from HemoCAMLib.panel import run
 
-    monkeypatch.setattr(work, "DEFAULT_MODEL", str(tiny_bundle.folder))
+    monkeypatch.setattr(run, "DEFAULT_MODEL", str(tiny_bundle.folder))
     node, _, _ = add_ct(slicer)
     panel = Opened(slicer)
     assert panel.parameters.inputVolume is node and panel.ui.applyButton.enabled
@@ -102,7 +102,7 @@ def test_an_error_is_one_sentence_and_leaves_the_scene(opened, caplog):  # noqa:
 
 
 def test_an_unexpected_error_ends_the_run(opened, monkeypatch, caplog):  # noqa: F811
-    from HemoCAMLib.panel import work
+    from HemoCAMLib.panel import run
 
     before = node_names(opened.slicer.mrmlScene)
 
