@@ -13,8 +13,8 @@ def settled(name: str, classes: int = 3, **options: float) -> torch.nn.Module:
     import timm
 
     torch.manual_seed(0)
-    network = timm.create_model(name, num_classes=classes, **options)
-    with torch.no_grad():
+    with torch.inference_mode(False), torch.no_grad():  # whatever the test that asks first is in
+        network = timm.create_model(name, num_classes=classes, **options)
         network.train()
         for _ in range(4):
             network(torch.randn(4, 3, 96, 96))
