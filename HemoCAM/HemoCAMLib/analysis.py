@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -40,6 +40,8 @@ class Options:
         Whether the mask is the map joined with the HU (:mod:`.refinement`) or the map at or above the threshold.
         None: refined where the bundle holds a refinement for this method, stage, class and scale, and no threshold
         is asked for.
+    against:
+        Whether maps show what speaks against the target instead of for it. Such a mask is never refined.
     """
 
     method: str | None = None
@@ -51,6 +53,7 @@ class Options:
     device: str = "auto"
     engine: str = "hemocam"
     refine: bool | None = None
+    against: bool = False
 
     def resolved(self, manifest: Manifest) -> Options:
         """Fill in the bundle's defaults and check every value; raise :class:`OptionError` if one is wrong."""
@@ -66,10 +69,23 @@ class Options:
             raise OptionError(f"The probability gate lies between 0 and 1, not at {gate:g}.")
         engine = check_backend(self.engine)
         refine = self._refine(manifest, method, stage, target)
-        return Options(method, stage, target, threshold, gate, self.scale, self.device, engine, refine)
+        return replace(
+            self,
+            method=method,
+            stage=stage,
+            target=target,
+            threshold=threshold,
+            gate=gate,
+            engine=engine,
+            refine=refine,
+        )
 
     def _refine(self, manifest: Manifest, method: str, stage: int, target: str) -> bool:
-        known = manifest.refiner(method, stage, target, self.scale) is not None
+        known = manifest.refiner(method, stage, target, self.scale) is not None and not self.against
+        if self.refine and self.against:
+            raise OptionError(
+                "What speaks against a class is not blood: its mask cannot be refined by the HU."
+            )
         if self.refine and not known:
             raise OptionError(
                 f"The model {manifest.name} has no mask refinement for {method} at stage {stage}, class {target}, "
@@ -129,6 +145,11 @@ class Analysis:
     mask: Volume
     explained: Explained
     timings: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def target_words(self) -> str:
+        """What is explained, in words: the class, or what speaks against it."""
+        return f"against {self.options.target}" if self.options.against else self.options.target
 
     @property
     def target_index(self) -> int:

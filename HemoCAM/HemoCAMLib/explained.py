@@ -198,6 +198,7 @@ def map_steps(
     target: str,
     device: str = "cpu",
     kept: Kept | None = None,
+    sign: int = 1,
 ) -> Steps[RawMaps]:
     """Classify every slab of a CT and explain the target by each method at each stage, from shared work.
 
@@ -215,6 +216,8 @@ def map_steps(
         One of the manifest's classes.
     kept:
         What is known of this CT in this network, and what is to be kept; of an :class:`~.cams.engine.Engine` only.
+    sign:
+        +1 for what speaks for the target, -1 for what speaks against it.
 
     Raises
     ------
@@ -225,7 +228,7 @@ def map_steps(
     """
     import torch
 
-    explained = Target(sampled.manifest.class_index(target))
+    explained = Target(sampled.manifest.class_index(target), sign)
     count, found = len(sampled.slabs), []
     for start in range(0, count, BATCH):
         yield Step(EXPLAINING, start, count)

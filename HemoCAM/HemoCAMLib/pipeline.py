@@ -74,7 +74,9 @@ class Parts:
     def maps(self, model: tuple[CamEngine, str] | None, sampled: Sampled) -> Steps[RawMaps]:
         """Return what the network gives for it."""
         o = self.options
-        return map_steps(sampled, model[0], (o.method,), (o.stage,), o.target, model[1])
+        return map_steps(
+            sampled, model[0], (o.method,), (o.stage,), o.target, model[1], sign=-1 if o.against else 1
+        )
 
 
 def analysis_steps(ct: Volume, parts: Parts) -> Steps[Analysis]:

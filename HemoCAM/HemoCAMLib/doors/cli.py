@@ -100,6 +100,11 @@ def _analysis_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--stage", type=int, help="network stage, counted from 1 (default: the bundle's)")
     command.add_argument("--target", metavar="CLASS", help="class to explain (default: the bundle's)")
     command.add_argument(
+        "--against",
+        action="store_true",
+        help="show what speaks against the class, not for it (never refined)",
+    )
+    command.add_argument(
         "--threshold", type=float, help="mask threshold on the shown map, above 0, at most 1"
     )
     command.add_argument(
@@ -158,6 +163,7 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> int:
         options.device,
         options.engine,
         options.refine,
+        options.against,
     )
     model = options.model or DEFAULT_MODEL
     with TerminalProgress(options.quiet) as progress:

@@ -146,7 +146,7 @@ def _captions(figure: object, analysis: Analysis, with_reference: bool) -> None:
     count = int(analysis.gate[analysis.slabs.of_slice].sum())
     figure.text(
         0.015, 0.975,
-        f"HemoCAM   {options.method}, stage {options.stage}, class {options.target}: "
+        f"HemoCAM   {options.method}, stage {options.stage}, class {analysis.target_words}: "
         f"{count} of {analysis.ct.shape[analysis.order.axes[0]]} slices pass the gate",
         color=_INK, fontsize=12, va="top",
     )  # fmt: skip

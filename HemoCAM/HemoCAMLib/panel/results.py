@@ -130,6 +130,8 @@ class ResultsSection:
         text = _("By {method} at stage {stage}, {model}").format(
             method=method_label(method), stage=stage, model=model
         )
+        if node.GetAttribute("HemoCAM.against"):
+            text = f"{text}; {_('what speaks against the class')}"
         return f"{text}; {mask}." if mask else f"{text}."
 
     def _refresh_comparison(self) -> None:

@@ -60,5 +60,6 @@ def content_of(
             "gate": options.gate,
             "scale": options.scale,
             "mask": mask_words(analysis),
+            **({"against": 1} if options.against else {}),
         },
     )

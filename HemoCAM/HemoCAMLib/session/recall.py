@@ -96,7 +96,10 @@ class Recall(Parts):
         if found is None:
             engine, device = model
             kept = self._kept(engine, sampled) if isinstance(engine, Engine) else None
-            found = yield from map_steps(sampled, engine, (o.method,), (o.stage,), o.target, device, kept)
+            sign = -1 if o.against else 1
+            found = yield from map_steps(
+                sampled, engine, (o.method,), (o.stage,), o.target, device, kept, sign
+            )
             if kept is not None:
                 self._take(engine, kept, len(sampled.slabs))
             size = sum(a.nbytes for a in (found.logits, *found.raw.values()))
@@ -156,7 +159,7 @@ class Recall(Parts):
 
     def _maps_entry(self, network: Network) -> Entry:
         o = self.options
-        return self._entry("maps", network, o.engine, o.method, o.stage, o.target)
+        return self._entry("maps", network, o.engine, o.method, o.stage, o.target, o.against)
 
     def _piece_entry(self, engine: Engine, piece: Piece | None) -> Entry:
         return self._entry("captures", self._network, engine.formulas, piece)

@@ -521,6 +521,10 @@ Slicer jetzt neu starten? Speichern Sie vorher Ihre Arbeit.</translation>
         <translation>Mit {method} auf Stufe {stage}, {model}</translation>
     </message>
     <message>
+        <source>what speaks against the class</source>
+        <translation>was gegen die Klasse spricht</translation>
+    </message>
+    <message>
         <source>The mask changed; it is compared again in a moment.</source>
         <translation>Die Maske hat sich geändert; sie wird gleich neu verglichen.</translation>
     </message>

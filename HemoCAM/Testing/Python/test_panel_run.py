@@ -102,7 +102,7 @@ def test_an_error_is_one_sentence_and_leaves_the_scene(opened, caplog):  # noqa:
 
 
 def test_an_unexpected_error_ends_the_run(opened, monkeypatch, caplog):  # noqa: F811
-    from HemoCAMLib.panel import run
+    from HemoCAMLib.panel import work
 
     before = node_names(opened.slicer.mrmlScene)
 

@@ -133,6 +133,17 @@ def test_the_raw_map_is_kept_signed_whatever_the_gate(tiny_bundle):
     assert np.array_equal(shut.raw_volume.array, shut.raw)
 
 
+def test_against_a_class_is_the_other_side_of_its_map(tiny_bundle):
+    """HiResCAM is linear in the gradient, so what speaks against is what speaks for, turned round."""
+    volume = ball_volume((6, 80, 80), np.diag([-2.0, -2, 10, 1]))
+    pro, contra = (analyse(volume, tiny_bundle, Options(gate=0.0, against=a)) for a in (False, True))
+    assert np.allclose(contra.raw, -pro.raw, atol=1e-7) and contra.raw.max() > 0
+    assert np.array_equal(contra.probabilities, pro.probabilities) and contra.target_words == "against any"
+    assert not (contra.heatmap.array[pro.heatmap.array > 0.9] > 0).any()
+    with pytest.raises(OptionError, match="against a class"):
+        analyse(volume, tiny_bundle, Options(against=True, refine=True))
+
+
 def test_the_input_is_not_changed(tiny_bundle):
     volume = ball_volume((6, 60, 60), np.diag([-2.0, -2, 10, 1]))
     before = volume.array.copy()

@@ -34,6 +34,7 @@ ASKED = st.builds(
     gate=st.sampled_from([0.0, 0.45]),
     scale=st.sampled_from(["gated", "volume", "library"]),
     engine=st.sampled_from(BACKENDS[:2]),
+    against=st.booleans(),
 )
 
 
