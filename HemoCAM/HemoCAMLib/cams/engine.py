@@ -288,7 +288,8 @@ class Engine:
         if method == "scorecam":
             # the mask, what is computed on the way to it, and the masked input twice
             sample += _MASKS * found.output // shape[0] + 2 * found.output
-        chunk = chunk_size(self.memory, sample, found.layer, self.device, f"One channel in {METHODS[method]}")
+        layer = found.layer // 2 if method == "scorecam" and self.half else found.layer
+        chunk = chunk_size(self.memory, sample, layer, self.device, f"One channel in {METHODS[method]}")
         if method == "scorecam":
             chain = self._fast_half if self.half else self._fast
             return (yield from score_weights(chain, captured, stage, chunk, self.half))
