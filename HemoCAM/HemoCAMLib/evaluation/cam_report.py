@@ -27,7 +27,8 @@ def write_bench(found: Bench, volume: Line, about: dict[str, str], folder: Path)
     lines += [f"- {name}: {value}" for name, value in {**about, **environment()}.items()]
     lines += [
         "",
-        "Seconds are medians of interleaved runs in one process; in brackets the extremes of the ratio.",
+        "Seconds are medians of interleaved turns in one process, each one run, or a second of runs and their mean;",
+        "in brackets the extremes of the ratio.",
         "",
     ]
     ratios = []

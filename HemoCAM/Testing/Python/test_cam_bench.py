@@ -10,6 +10,13 @@ from HemoCAMLib.evaluation.cam_bench import Line
 from HemoCAMLib.evaluation.cam_report import DIFFERENCES, RATIOS, TABLE
 
 
+@pytest.fixture(autouse=True, scope="module")
+def short_turns():
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("HemoCAMLib.evaluation.cam_bench._TURN_S", 0.02)
+        yield
+
+
 def rows(path):
     with path.open(newline="", encoding="utf-8") as stream:
         return list(csv.DictReader(stream))

@@ -50,23 +50,23 @@ def run(code):
     return found.stdout
 
 
-def test_starting_slicer_loads_nothing_but_the_module(slicer):  # noqa: F811
+def test_starting_slicer_loads_nothing_but_the_module(slicer):
     assert "at start: ['HemoCAM']" in run(START)
 
 
-def test_the_panel_opens_without_torch(slicer):  # noqa: F811
+def test_the_panel_opens_without_torch(slicer):
     """Nothing of what Slicer lacks is needed before Apply: model, card and classes are shown."""
     assert "opened: True Apply" in run(START + OPEN)
 
 
 @pytest.fixture
-def logic(slicer):  # noqa: F811
+def logic(slicer):
     found = load_module().HemoCAMLogic()
     found._packages = NothingMissing()
     return found
 
 
-def test_one_call_does_what_the_panel_does(slicer, logic, tiny_bundle):  # noqa: F811
+def test_one_call_does_what_the_panel_does(slicer, logic, tiny_bundle):
     from HemoCAMLib.pipeline import Options
     from HemoCAMLib.scene import node_to_volume
 
@@ -88,7 +88,7 @@ def test_one_call_does_what_the_panel_does(slicer, logic, tiny_bundle):  # noqa:
     assert composite.GetForegroundVolumeID() == results.nodes.heatmap.GetID()
 
 
-def test_missing_packages_are_named_before_any_work(slicer, logic):  # noqa: F811
+def test_missing_packages_are_named_before_any_work(slicer, logic):
     from HemoCAMLib.errors import HemoCAMError
     from HemoCAMLib.packages import Need
 
@@ -125,7 +125,7 @@ QUICK = ("test_choices_are_kept", "test_no_volume")
     "name",
     [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in cases()],
 )
-def test_self_test(slicer, name):  # noqa: F811
+def test_self_test(slicer, name):
     """Each as ctest runs it in Slicer: by unittest, from an empty scene."""
     result = unittest.TestResult()
     load_module().HemoCAMTest(name).run(result)
@@ -133,7 +133,7 @@ def test_self_test(slicer, name):  # noqa: F811
     assert not result.skipped, result.skipped
 
 
-def test_self_tests_say_what_they_skip(slicer, monkeypatch, caplog):  # noqa: F811
+def test_self_tests_say_what_they_skip(slicer, monkeypatch, caplog):
     import logging
 
     from HemoCAMLib.packages import Need

@@ -8,7 +8,7 @@ import pytest
 from panel_cases import opened, slicer  # noqa: F401
 
 
-def test_the_models_that_come_along_are_listed(opened):  # noqa: F811
+def test_the_models_that_come_along_are_listed(opened):
     from HemoCAMLib.models.bundle import DEFAULT_MODEL
 
     ui = opened.ui
@@ -20,7 +20,7 @@ def test_the_models_that_come_along_are_listed(opened):  # noqa: F811
     assert ui.folderPath.isVisibleTo(opened.parent)
 
 
-def test_a_folder_of_ones_own(opened, tiny_bundle, tmp_path):  # noqa: F811
+def test_a_folder_of_ones_own(opened, tiny_bundle, tmp_path):
     ui = opened.ui
     opened.parameters.model = ""
     ui.modelSelector.currentIndex = ui.modelSelector.count - 1
@@ -33,7 +33,7 @@ def test_a_folder_of_ones_own(opened, tiny_bundle, tmp_path):  # noqa: F811
     assert tuple(classes) == tiny_bundle.manifest.classes
 
 
-def test_a_class_is_chosen(opened):  # noqa: F811
+def test_a_class_is_chosen(opened):
     opened.ui.targetSelector.currentIndex = 2
     chosen = opened.parameters.target
     assert chosen and chosen == opened.ui.targetSelector.currentText
@@ -42,7 +42,7 @@ def test_a_class_is_chosen(opened):  # noqa: F811
     assert chosen in opened.ui.slicesTable.horizontalHeaderItem(2).text()
 
 
-def test_the_card_is_one_click_away(opened):  # noqa: F811
+def test_the_card_is_one_click_away(opened):
     opened.parameters.model = ""
     dialog = opened.panel.model.card_dialog()
     text = dialog.findChild(type(dialog), "nothing")
@@ -52,7 +52,7 @@ def test_the_card_is_one_click_away(opened):  # noqa: F811
     dialog.deleteLater()
 
 
-def test_the_curve_is_a_plot(opened):  # noqa: F811
+def test_the_curve_is_a_plot(opened):
     opened.apply()
     opened.ui.curveButton.click()
     selection = opened.slicer.mrmlScene.GetSingletonNode("Singleton", "vtkMRMLSelectionNode")
@@ -61,7 +61,7 @@ def test_the_curve_is_a_plot(opened):  # noqa: F811
     assert layout == opened.slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpPlotView
 
 
-def test_the_mask_goes_to_segment_editor(opened):  # noqa: F811
+def test_the_mask_goes_to_segment_editor(opened):
     from slicer_app import application
 
     editor = application.start_segment_editor(opened.slicer)
@@ -71,7 +71,7 @@ def test_the_mask_goes_to_segment_editor(opened):  # noqa: F811
     assert editor.segmentation is opened.panel.state.nodes.mask and editor.source is opened.ct
 
 
-def test_export_writes_the_files_of_a_run(opened, tmp_path):  # noqa: F811
+def test_export_writes_the_files_of_a_run(opened, tmp_path):
     import SimpleITK as sitk
     from HemoCAMLib.scene import node_to_volume
 
@@ -95,7 +95,7 @@ def test_export_writes_the_files_of_a_run(opened, tmp_path):  # noqa: F811
     assert summary["comparison"]["Dice coefficient"] is not None and "mine" not in json.dumps(summary)
 
 
-def test_export_of_a_loaded_scene_writes_what_is_there(opened, tmp_path):  # noqa: F811
+def test_export_of_a_loaded_scene_writes_what_is_there(opened, tmp_path):
     opened.apply()
     opened.panel.work.forget()
     opened.panel.actions.export_to(tmp_path)
@@ -104,13 +104,13 @@ def test_export_of_a_loaded_scene_writes_what_is_there(opened, tmp_path):  # noq
     assert "no longer in memory" in opened.ui.statusLabel.text
 
 
-def test_export_to_nowhere_says_so_and_leaves_nothing(opened, tmp_path):  # noqa: F811
+def test_export_to_nowhere_says_so_and_leaves_nothing(opened, tmp_path):
     opened.apply()
     opened.panel.actions.export_to(tmp_path / "missing")
     assert "choose another folder" in opened.ui.statusLabel.text and not list(tmp_path.iterdir())
 
 
-def test_padding_becomes_air_and_the_node_stays(slicer):  # noqa: F811
+def test_padding_becomes_air_and_the_node_stays(slicer):
     from HemoCAMLib.panel.ct_node import ct_of
     from HemoCAMLib.scene import node_to_volume, volume_to_node
     from HemoCAMLib.volumes.volume import Volume
@@ -122,7 +122,7 @@ def test_padding_becomes_air_and_the_node_stays(slicer):  # noqa: F811
     assert node_to_volume(node).array[0].max() == -3024
 
 
-def test_another_place_or_other_voxels_are_another_key(slicer):  # noqa: F811
+def test_another_place_or_other_voxels_are_another_key(slicer):
     from HemoCAMLib.panel.ct_node import key_of
     from HemoCAMLib.scene import volume_to_node
     from HemoCAMLib.volumes.volume import Volume
@@ -143,7 +143,7 @@ def test_another_place_or_other_voxels_are_another_key(slicer):  # noqa: F811
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"name": "x"}'])
-def test_a_broken_model_is_one_sentence(tmp_path, content, slicer):  # noqa: F811
+def test_a_broken_model_is_one_sentence(tmp_path, content, slicer):
     from HemoCAMLib.errors import ModelError
     from HemoCAMLib.panel.models import ModelInfo
 
@@ -152,7 +152,7 @@ def test_a_broken_model_is_one_sentence(tmp_path, content, slicer):  # noqa: F81
         ModelInfo.read(str(tmp_path))
 
 
-def test_a_model_without_a_card_says_so(tiny_bundle, tmp_path, slicer):  # noqa: F811
+def test_a_model_without_a_card_says_so(tiny_bundle, tmp_path, slicer):
     import shutil
 
     from HemoCAMLib.panel.models import ModelInfo

@@ -54,7 +54,7 @@ class Fake:
 
 
 @pytest.fixture
-def asked(slicer, monkeypatch):  # noqa: F811
+def asked(slicer, monkeypatch):
     """What was asked and told; ``answer`` is what the user says."""
 
     class Asked:

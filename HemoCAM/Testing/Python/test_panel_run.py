@@ -4,7 +4,7 @@ import pytest
 from panel_cases import NothingMissing, Opened, add_ct, node_names, opened, slicer  # noqa: F401
 
 
-def test_a_volume_and_apply_is_enough(slicer, tiny_bundle, monkeypatch):  # noqa: F811
+def test_a_volume_and_apply_is_enough(slicer, tiny_bundle, monkeypatch):
     from HemoCAMLib.panel import run
 
     monkeypatch.setattr(run, "DEFAULT_MODEL", str(tiny_bundle.folder))
@@ -17,7 +17,7 @@ def test_a_volume_and_apply_is_enough(slicer, tiny_bundle, monkeypatch):  # noqa
     panel.close()
 
 
-def test_without_a_volume_apply_says_why_not(slicer):  # noqa: F811
+def test_without_a_volume_apply_says_why_not(slicer):
     panel = Opened(slicer)
     assert not panel.ui.applyButton.enabled and "Choose a head CT" in panel.ui.applyButton.toolTip
     node, _, _ = add_ct(slicer)
@@ -27,7 +27,7 @@ def test_without_a_volume_apply_says_why_not(slicer):  # noqa: F811
     panel.close()
 
 
-def test_apply_becomes_cancel_and_the_bar_moves_forward(opened):  # noqa: F811
+def test_apply_becomes_cancel_and_the_bar_moves_forward(opened):
     ui, bar, texts = opened.ui, [], set()
     assert not ui.progressBar.isVisibleTo(opened.parent)
     ui.applyButton.click()
@@ -48,7 +48,7 @@ def test_apply_becomes_cancel_and_the_bar_moves_forward(opened):  # noqa: F811
     assert ui.inputSelector.enabled
 
 
-def test_the_results_are_shown(opened):  # noqa: F811
+def test_the_results_are_shown(opened):
     ui = opened.ui
     opened.apply()
     nodes = opened.panel.state.nodes
@@ -60,7 +60,7 @@ def test_the_results_are_shown(opened):  # noqa: F811
     assert "ml" in ui.findingLabel.text and ui.exportButton.enabled and ui.segmentEditorButton.enabled
 
 
-def test_the_numbers_are_those_of_the_pipeline(opened, tiny_bundle):  # noqa: F811
+def test_the_numbers_are_those_of_the_pipeline(opened, tiny_bundle):
     import numpy as np
     from HemoCAMLib.panel.parameters import options_of
     from HemoCAMLib.pipeline import analyse
@@ -72,7 +72,7 @@ def test_the_numbers_are_those_of_the_pipeline(opened, tiny_bundle):  # noqa: F8
     np.testing.assert_array_equal(found.array, expected.heatmap.array)
 
 
-def test_cancel_leaves_the_scene_as_it_was(opened):  # noqa: F811
+def test_cancel_leaves_the_scene_as_it_was(opened):
     before = node_names(opened.slicer.mrmlScene)
     opened.ui.applyButton.click()
     opened.spin(lambda: opened.ui.progressBar.value > 0, 30)
@@ -85,7 +85,7 @@ def test_cancel_leaves_the_scene_as_it_was(opened):  # noqa: F811
     assert opened.panel.state.nodes is not None
 
 
-def test_an_error_is_one_sentence_and_leaves_the_scene(opened, caplog):  # noqa: F811
+def test_an_error_is_one_sentence_and_leaves_the_scene(opened, caplog):
     import numpy as np
     from HemoCAMLib.scene import volume_to_node
 
@@ -101,7 +101,7 @@ def test_an_error_is_one_sentence_and_leaves_the_scene(opened, caplog):  # noqa:
     assert opened.ui.statusLabel.text == ""
 
 
-def test_an_unexpected_error_ends_the_run(opened, monkeypatch, caplog):  # noqa: F811
+def test_an_unexpected_error_ends_the_run(opened, monkeypatch, caplog):
     from HemoCAMLib.panel import work
 
     before = node_names(opened.slicer.mrmlScene)
@@ -118,7 +118,7 @@ def test_an_unexpected_error_ends_the_run(opened, monkeypatch, caplog):  # noqa:
     assert opened.panel.state.nodes is not None
 
 
-def test_another_method_replaces_the_results_and_says_so_before(opened):  # noqa: F811
+def test_another_method_replaces_the_results_and_says_so_before(opened):
     from HemoCAMLib.panel.parameters import Method
 
     opened.apply()
@@ -131,20 +131,20 @@ def test_another_method_replaces_the_results_and_says_so_before(opened):  # noqa
     assert opened.panel.state.nodes.heatmap.GetAttribute("HemoCAM.method") == "layercam"
 
 
-def test_a_stage_that_does_not_exist_is_refused(opened):  # noqa: F811
+def test_a_stage_that_does_not_exist_is_refused(opened):
     opened.ui.stageSpinBox.value = 9
     assert opened.parameters.stage == 9
     opened.apply()
     assert "stage" in opened.ui.statusLabel.text and opened.panel.state.nodes is None
 
 
-def test_a_map_is_no_input(opened):  # noqa: F811
+def test_a_map_is_no_input(opened):
     opened.apply()
     opened.ui.inputSelector.setCurrentNode(opened.panel.state.nodes.heatmap)
     assert not opened.ui.applyButton.enabled and "map that HemoCAM made" in opened.ui.applyButton.toolTip
 
 
-def test_the_comparison_says_who_measured(opened):  # noqa: F811
+def test_the_comparison_says_who_measured(opened):
     opened.ui.referenceSelector.setCurrentNode(opened.labels)
     assert opened.ui.segmentSelector.count == 1 and opened.ui.segmentSelector.enabled
     opened.apply()
@@ -154,14 +154,14 @@ def test_the_comparison_says_who_measured(opened):  # noqa: F811
     assert "Dice coefficient" in names
 
 
-def test_a_reference_chosen_later_is_compared_at_once(opened):  # noqa: F811
+def test_a_reference_chosen_later_is_compared_at_once(opened):
     opened.apply()
     assert opened.ui.comparisonTable.rowCount == 0 and "Choose a reference" in opened.ui.comparisonLabel.text
     opened.ui.referenceSelector.setCurrentNode(opened.labels)
     assert opened.ui.comparisonTable.rowCount > 10
 
 
-def test_a_reference_without_a_segment_says_so(opened):  # noqa: F811
+def test_a_reference_without_a_segment_says_so(opened):
     empty = opened.slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "empty")
     opened.apply()
     opened.ui.referenceSelector.setCurrentNode(empty)
@@ -170,7 +170,7 @@ def test_a_reference_without_a_segment_says_so(opened):  # noqa: F811
 
 
 @pytest.mark.parametrize("agree", [True, False])
-def test_packages_are_asked_for_once(slicer, tiny_bundle, agree):  # noqa: F811
+def test_packages_are_asked_for_once(slicer, tiny_bundle, agree):
     """The dialog's own logic is tested with the packages; here: a refusal ends Apply, an agreement goes on."""
     from HemoCAMLib.packages import Outcome, PackageError, Trouble
 

@@ -11,7 +11,7 @@ def voxels(nodes):
     return int(segmentation_to_volume(nodes.mask).array.sum())
 
 
-def test_threshold_acts_at_once_and_is_the_users_own(opened):  # noqa: F811
+def test_threshold_acts_at_once_and_is_the_users_own(opened):
     opened.apply()
     nodes = opened.panel.state.nodes
     segment = nodes.mask.GetSegmentation().GetNthSegmentID(0)
@@ -26,7 +26,7 @@ def test_threshold_acts_at_once_and_is_the_users_own(opened):  # noqa: F811
     assert not opened.parameters.recommended and not opened.ui.recommendedCheckBox.checked
 
 
-def test_recommended_brings_gate_and_mask_back(opened):  # noqa: F811
+def test_recommended_brings_gate_and_mask_back(opened):
     opened.parameters.recommended = True
     opened.apply()
     nodes, threshold, count = (
@@ -40,7 +40,7 @@ def test_recommended_brings_gate_and_mask_back(opened):  # noqa: F811
     assert opened.parameters.threshold == pytest.approx(threshold) and voxels(nodes) == count
 
 
-def test_gate_acts_without_a_run(opened):  # noqa: F811
+def test_gate_acts_without_a_run(opened):
     opened.apply()
     nodes = opened.panel.state.nodes
     from HemoCAMLib.scene import node_to_volume
@@ -57,7 +57,7 @@ def test_gate_acts_without_a_run(opened):  # noqa: F811
     assert node_to_volume(nodes.heatmap).array.any()
 
 
-def test_display_choices_act_at_once(opened):  # noqa: F811
+def test_display_choices_act_at_once(opened):
     ui = opened.ui
     assert not ui.opacitySlider.enabled and "press Apply" in ui.opacitySlider.toolTip
     opened.apply()
@@ -75,7 +75,7 @@ def test_display_choices_act_at_once(opened):  # noqa: F811
     assert not nodes.mask.GetDisplayNode().GetSegmentVisibility(segment)
 
 
-def test_a_second_run_keeps_the_users_look(opened):  # noqa: F811
+def test_a_second_run_keeps_the_users_look(opened):
     opened.apply()
     opened.ui.opacitySlider.value = 0.25
     opened.ui.showMaskCheckBox.checked = False
@@ -86,7 +86,7 @@ def test_a_second_run_keeps_the_users_look(opened):  # noqa: F811
     assert not nodes.mask.GetDisplayNode().GetSegmentVisibility(nodes.mask_segment)
 
 
-def test_a_row_takes_the_views_to_its_slice(opened):  # noqa: F811
+def test_a_row_takes_the_views_to_its_slice(opened):
     opened.apply()
     red = opened.slicer.mrmlScene.GetSingletonNode("Red", "vtkMRMLSliceNode")
     for row in (0, opened.ui.slicesTable.rowCount - 1):
@@ -97,7 +97,7 @@ def test_a_row_takes_the_views_to_its_slice(opened):  # noqa: F811
         assert round(float(opened.patient.ct.ijk(at)[2])) == wanted
 
 
-def test_closing_the_scene_cancels_and_forgets(opened):  # noqa: F811
+def test_closing_the_scene_cancels_and_forgets(opened):
     opened.ui.applyButton.click()
     opened.spin(lambda: opened.ui.progressBar.value > 0, 30)
     opened.slicer.mrmlScene.Clear(0)
@@ -111,7 +111,7 @@ def test_closing_the_scene_cancels_and_forgets(opened):  # noqa: F811
     assert opened.panel.state.ct is node
 
 
-def test_removing_the_volume_cancels(opened):  # noqa: F811
+def test_removing_the_volume_cancels(opened):
     opened.ui.applyButton.click()
     opened.spin(lambda: opened.ui.progressBar.value > 0, 30)
     opened.slicer.mrmlScene.RemoveNode(opened.ct)
@@ -120,7 +120,7 @@ def test_removing_the_volume_cancels(opened):  # noqa: F811
     assert opened.panel.state.nodes is None
 
 
-def test_deleted_results_are_missed_not_mourned(opened):  # noqa: F811
+def test_deleted_results_are_missed_not_mourned(opened):
     opened.apply()
     scene, nodes = opened.slicer.mrmlScene, opened.panel.state.nodes
     scene.RemoveNode(nodes.mask)
@@ -134,7 +134,7 @@ def test_deleted_results_are_missed_not_mourned(opened):  # noqa: F811
     assert opened.panel.state.nodes.mask is not None and opened.ui.slicesTable.rowCount > 0
 
 
-def test_several_volumes_have_their_own_results(opened):  # noqa: F811
+def test_several_volumes_have_their_own_results(opened):
     opened.apply()
     first = opened.ui.findingLabel.text
     other, _, _ = add_ct(opened.slicer, "other", seed=5)
@@ -147,7 +147,7 @@ def test_several_volumes_have_their_own_results(opened):  # noqa: F811
     assert opened.ui.findingLabel.text == first
 
 
-def test_a_saved_scene_comes_back_with_its_choices_and_results(opened, tmp_path):  # noqa: F811
+def test_a_saved_scene_comes_back_with_its_choices_and_results(opened, tmp_path):
     from HemoCAMLib.panel.parameters import Colors, Method
     from HemoCAMLib.scene import save_scene
 
@@ -186,7 +186,7 @@ def load(scene, path, folder):
     assert scene.Connect()
 
 
-def test_leaving_and_coming_back(opened):  # noqa: F811
+def test_leaving_and_coming_back(opened):
     opened.apply()
     opened.widget.exit()
     opened.slicer.mrmlScene.RemoveNode(opened.panel.state.nodes.heatmap)
@@ -195,7 +195,7 @@ def test_leaving_and_coming_back(opened):  # noqa: F811
     assert not opened.ui.opacitySlider.enabled and opened.ui.slicesTable.rowCount > 0
 
 
-def test_a_run_goes_on_while_another_module_is_open(opened):  # noqa: F811
+def test_a_run_goes_on_while_another_module_is_open(opened):
     opened.ui.applyButton.click()
     opened.widget.exit()
     assert opened.spin(lambda: not opened.panel.state.running, 60)
@@ -203,7 +203,7 @@ def test_a_run_goes_on_while_another_module_is_open(opened):  # noqa: F811
     assert opened.panel.state.nodes.heatmap is not None and opened.ui.slicesTable.rowCount > 0
 
 
-def test_reload_of_the_module_in_the_middle_of_a_run(opened):  # noqa: F811
+def test_reload_of_the_module_in_the_middle_of_a_run(opened):
     opened.ui.applyButton.click()
     opened.spin(lambda: opened.ui.progressBar.value > 0, 30)
     opened.slicer.app.moduleManager().unload("HemoCAM")
@@ -215,7 +215,7 @@ def test_reload_of_the_module_in_the_middle_of_a_run(opened):  # noqa: F811
     again.close()
 
 
-def test_the_volume_changed_during_the_run(opened):  # noqa: F811
+def test_the_volume_changed_during_the_run(opened):
     opened.ui.applyButton.click()
     opened.spin(lambda: opened.ui.progressBar.value > 0, 30)
     opened.ct.GetImageData().GetPointData().GetScalars().Modified()
@@ -223,7 +223,7 @@ def test_the_volume_changed_during_the_run(opened):  # noqa: F811
     assert "changed" in opened.ui.statusLabel.text and opened.panel.state.nodes is None
 
 
-def test_results_move_with_their_volume(opened):  # noqa: F811
+def test_results_move_with_their_volume(opened):
     import vtk
 
     opened.apply()
@@ -243,7 +243,7 @@ def test_results_move_with_their_volume(opened):  # noqa: F811
     assert heat.GetOrigin() == pytest.approx(opened.ct.GetOrigin()) and heat.GetTransformNodeID() is None
 
 
-def test_undo_brings_volume_and_results_back(opened):  # noqa: F811
+def test_undo_brings_volume_and_results_back(opened):
     """Slicer's modules leave undo off; an application that is built on it may turn it on."""
     scene = opened.slicer.mrmlScene
     opened.apply()
@@ -263,7 +263,7 @@ def test_undo_brings_volume_and_results_back(opened):  # noqa: F811
     assert opened.panel.state.nodes.heatmap is not None
 
 
-def test_a_duplicated_scene_stands_on_its_own(opened, tmp_path):  # noqa: F811
+def test_a_duplicated_scene_stands_on_its_own(opened, tmp_path):
     """The saved scene added to itself: two volumes, each with results of its own; a run replaces only its own."""
     import zipfile
 
@@ -294,7 +294,7 @@ def test_a_duplicated_scene_stands_on_its_own(opened, tmp_path):  # noqa: F811
     assert opened.panel.state.nodes.heatmap.GetAttribute("HemoCAM.stage") == "2"
 
 
-def test_going_to_and_fro_connects_nothing_twice(opened):  # noqa: F811
+def test_going_to_and_fro_connects_nothing_twice(opened):
     """Slicer's parameter nodes keep an observer of every connection for as long as they live."""
     connected = []
     original = type(opened.parameters).connectParametersToGui

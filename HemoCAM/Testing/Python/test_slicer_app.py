@@ -17,7 +17,7 @@ class Kind(enum.Enum):
 
 
 @pytest.fixture
-def wrapper(slicer):  # noqa: F811
+def wrapper(slicer):
     module = importlib.import_module("slicer.parameterNodeWrapper")
 
     @module.parameterNodeWrapper
@@ -33,11 +33,11 @@ def wrapper(slicer):  # noqa: F811
 
 
 @pytest.fixture
-def node(slicer):  # noqa: F811
+def node(slicer):
     return slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode")
 
 
-def test_values_stand_in_the_node_as_slicer_writes_them(slicer, wrapper, node):  # noqa: F811
+def test_values_stand_in_the_node_as_slicer_writes_them(slicer, wrapper, node):
     fields = wrapper(node)
     volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
     fields.volume, fields.part, fields.on, fields.kind = volume, 0.25, False, Kind.SECOND
@@ -62,7 +62,7 @@ def test_wrong_values_are_refused(wrapper, node, name, value, error):
         setattr(wrapper(node), name, value)
 
 
-def test_widgets_and_fields_follow_each_other(slicer, wrapper, node):  # noqa: F811
+def test_widgets_and_fields_follow_each_other(slicer, wrapper, node):
     import types
 
     import ctk
@@ -97,7 +97,7 @@ def test_a_widget_that_does_not_fit_is_refused(wrapper, node):
         wrapper(node).connectGui(types.SimpleNamespace(box=box))
 
 
-def test_signals_give_as_much_as_is_taken(slicer):  # noqa: F811
+def test_signals_give_as_much_as_is_taken(slicer):
     import qt
 
     button, got = qt.QPushButton("x"), []
@@ -109,7 +109,7 @@ def test_signals_give_as_much_as_is_taken(slicer):  # noqa: F811
     assert sorted(map(str, got)) == ["False", "False", "none", "short"]
 
 
-def test_the_selector_follows_the_scene(slicer):  # noqa: F811
+def test_the_selector_follows_the_scene(slicer):
     selector = slicer.qMRMLNodeComboBox()
     selector.nodeTypes = ["vtkMRMLScalarVolumeNode"]
     selector.showChildNodeTypes = False

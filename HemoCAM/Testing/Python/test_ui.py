@@ -89,7 +89,7 @@ def test_it_says_that_it_is_not_for_clinical_use():
     assert "not for clinical use" in text
 
 
-def test_parameters_are_fields_of_a_fitting_type(slicer):  # noqa: F811
+def test_parameters_are_fields_of_a_fitting_type(slicer):
     import enum
     import typing
 
@@ -113,7 +113,7 @@ def test_parameters_are_fields_of_a_fitting_type(slicer):  # noqa: F811
             assert found is wanted
 
 
-def test_choices_are_those_of_the_library(slicer):  # noqa: F811
+def test_choices_are_those_of_the_library(slicer):
     from HemoCAMLib.cams.methods import NINE
     from HemoCAMLib.cams.scaling import SCALES
     from HemoCAMLib.panel.parameters import Colors, Method, Scale
@@ -126,7 +126,7 @@ def test_choices_are_those_of_the_library(slicer):  # noqa: F811
     assert len(set(labels)) == len(labels) and "GradCAM++" in labels and "HiResCAM" in labels
 
 
-def test_it_loads_and_its_connections_exist(slicer):  # noqa: F811
+def test_it_loads_and_its_connections_exist(slicer):
     widget = slicer.util.loadUI(str(UI))
     ui = slicer.util.childWidgetVariables(widget)
     assert widget.className() == "qMRMLWidget"
@@ -141,7 +141,7 @@ def test_it_loads_and_its_connections_exist(slicer):  # noqa: F811
 
 
 @pytest.mark.parametrize("name", ["applyButton", "gateSlider"])
-def test_the_stand_in_refuses_what_pythonqt_refuses(slicer, name):  # noqa: F811
+def test_the_stand_in_refuses_what_pythonqt_refuses(slicer, name):
     widget = slicer.util.loadUI(str(UI))
     control = getattr(slicer.util.childWidgetVariables(widget), name)
     assert isinstance(control.toolTip, str)
