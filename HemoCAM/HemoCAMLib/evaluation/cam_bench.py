@@ -138,6 +138,19 @@ def bench(
         lines.append(Line(work, len(x), *_interleaved(library, ours, repeats)))
         if not name.startswith(("nine", "eight")):
             agreements += _agreements(work, found, theirs, target, tuple(x.shape[-2:]))
+    last = stages[-1]
+    captured = engine.capture(one, target, [last], gradients=False)
+    lines.append(
+        Line(
+            f"AblationCAM on a capture that is there, stage {last}",
+            1,
+            *_interleaved(
+                lambda: plain_map(network, one, target, "ablationcam", last),
+                lambda: engine.maps(captured, ["ablationcam"], [last]),
+                repeats,
+            ),
+        )
+    )
     return Bench(lines, agreements)
 
 

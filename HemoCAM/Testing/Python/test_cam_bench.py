@@ -36,7 +36,7 @@ def benched(tiny_bundle, tmp_path_factory):
 def test_the_tables_hold_every_work_and_every_map(benched):
     folder, lines, told = benched
     ratios = rows(folder / RATIOS)
-    assert len(ratios) == 2 + 3 + 1 + 2 + 3 + 1
+    assert len(ratios) == 2 + 3 + 1 + 2 + 3 + 1 + 1
     for row in ratios:
         assert float(row["ratio"]) == pytest.approx(
             float(row["library_s"]) / float(row["engine_s"]), rel=1e-3

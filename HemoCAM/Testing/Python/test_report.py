@@ -13,7 +13,7 @@ from HemoCAMLib.report.paper import differences, paper_chapter
 from HemoCAMLib.report.source import Benchmarked
 from HemoCAMLib.report.words import label, method_name
 from report_cases import plan_by_hand, skill_of, write_benchmark
-from report_parts import Parsed, found, reported  # noqa: F401
+from report_parts import Parsed, found, made, reported  # noqa: F401
 
 HOSTILE = [
     "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "$\\frac{1", "a|b`c", "[x](javascript:alert(1))",
