@@ -288,7 +288,9 @@ class Engine:
         if method == "scorecam":
             # the mask, what is computed on the way to it, and the masked input twice
             sample += _MASKS * found.output // shape[0] + 2 * found.output
-        layer = found.layer // 2 if method == "scorecam" and self.half else found.layer
+        layer = found.layer
+        if method == "scorecam":  # its largest layers are few, the small ones like company
+            layer //= 4 if self.half else 2
         chunk = chunk_size(self.memory, sample, layer, self.device, f"One channel in {METHODS[method]}")
         if method == "scorecam":
             chain = self._fast_half if self.half else self._fast
