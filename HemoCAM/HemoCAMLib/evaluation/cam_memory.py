@@ -11,6 +11,8 @@ import argparse
 import itertools
 from collections.abc import Sequence
 
+import psutil
+
 from ..cams.engine import Engine
 from ..cams.memory import DEFAULT_MEMORY
 from ..cams.methods import NINE, SHARED
@@ -28,7 +30,7 @@ def sweep_memory(
     bound: int = DEFAULT_MEMORY,
     threads: int = 1,
 ) -> tuple[int, int]:
-    """Peak bytes of this process before and after a sweep over random slices; call it in a fresh process.
+    """Bytes of this process before a sweep over random slices, and at its peak; call it in a fresh process.
 
     Not on Windows, which keeps no such record.
     """
@@ -39,7 +41,7 @@ def sweep_memory(
     engine = Engine(timm.create_model(timm_name, num_classes=1).eval(), memory=bound)
     batch = torch.randn(slices, 3, size, size)
     engine.explain(batch[:1, :, :64, :64], Target(0), NINE, stages)  # so that all copies are there
-    before = _peak()
+    before = psutil.Process().memory_info().rss
     engine.explain(batch, Target(0), SHARED, stages)
     for method, stage in itertools.product(NINE[len(SHARED) :], stages):
         try:
