@@ -65,9 +65,8 @@ class PackagesDialog:
 
         def progress(phase: str, done: int, total: int) -> None:
             nonlocal window
-            window = window or slicer.util.createProgressDialog(
-                labelText=phase, windowTitle="HemoCAM", maximum=0
-            )
+            if window is None:
+                window = slicer.util.createProgressDialog(labelText=phase, windowTitle="HemoCAM", maximum=0)
             window.maximum = max(total, 0)
             window.value = done
             window.labelText = phase
