@@ -122,7 +122,7 @@ def bench(
         ]
     lines, agreements = [], []
     for done, (name, used, x, methods, at) in enumerate(works):
-        progress(f"Timing {name}", done, len(works))
+        progress(f"Timing {name}", done, len(works) + 1)
         work = f"{name}, stage{'s' if len(at) > 1 else ''} {', '.join(map(str, at))}"
         theirs: Maps = {}
 
@@ -138,19 +138,15 @@ def bench(
         lines.append(Line(work, len(x), *_interleaved(library, ours, repeats)))
         if not name.startswith(("nine", "eight")):
             agreements += _agreements(work, found, theirs, target, tuple(x.shape[-2:]))
+    progress("Timing AblationCAM on a capture", len(works), len(works) + 1)
     last = stages[-1]
     captured = engine.capture(one, target, [last], gradients=False)
-    lines.append(
-        Line(
-            f"AblationCAM on a capture that is there, stage {last}",
-            1,
-            *_interleaved(
-                lambda: plain_map(network, one, target, "ablationcam", last),
-                lambda: engine.maps(captured, ["ablationcam"], [last]),
-                repeats,
-            ),
-        )
+    times = _interleaved(
+        lambda: plain_map(network, one, target, "ablationcam", last),
+        lambda: engine.maps(captured, ["ablationcam"], [last]),
+        repeats,
     )
+    lines.append(Line(f"AblationCAM on a capture that is there, stage {last}", 1, *times))
     return Bench(lines, agreements)
 
 
