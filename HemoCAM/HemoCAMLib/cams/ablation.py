@@ -10,12 +10,13 @@ each further channel of its batches of 32, and divides the drop by the score. It
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..steps import Step, Steps
 from .capture import Capture
-from .stages import Chain, walk
-from .target import Target
+from .stages import Chain
+from .way import Way
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,35 +27,33 @@ _LIBRARY_STEP = 1e7
 _CACHE = 5 << 18  # numbers at once in the closed form: 5 MiB; fewer make many calls, more leave the cache
 
 
-def zero_drops(chain: Chain, captured: Capture, stage: int, chunk: int) -> Steps[Tensor]:
+def zero_drops(way: Way, captured: Capture, stage: int) -> Steps[Tensor]:
     """Raw drop of the score for each channel set to zero, (n, C), by running the rest of the network.
 
     Parameters
     ----------
-    chain:
-        The network, folded or not.
+    way:
+        From ``stage`` to the logits of the network, folded or not.
     captured:
         Its activations at ``stage``.
     stage:
         Counted from 1.
-    chunk:
-        Channels at once.
     """
-    drops, _ = yield from _drops(chain, captured, stage, chunk, _zeros)
+    drops, _ = yield from _drops(way, captured, stage, _zeros)
     return drops
 
 
-def library_weights(chain: Chain, captured: Capture, stage: int, chunk: int) -> Steps[Tensor]:
+def library_weights(way: Way, captured: Capture, stage: int) -> Steps[Tensor]:
     """pytorch-grad-cam's weights, (n, C): relative drops with the value that it ablates with.
 
-    Parameters as in :func:`zero_drops`; the chunks change nothing.
+    Parameters as in :func:`zero_drops`.
     """
-    drops, full = yield from _drops(chain, captured, stage, chunk, _library_values)
+    drops, full = yield from _drops(way, captured, stage, _library_values)
     return drops / full[:, None]
 
 
 def _drops(
-    chain: Chain, captured: Capture, stage: int, chunk: int, ablate: Callable[[Tensor], Tensor]
+    way: Way, captured: Capture, stage: int, ablate: Callable[[Tensor], Tensor]
 ) -> Steps[tuple[Tensor, Tensor]]:
     """Drops (n, C) of scores (n,), with channels set to ``ablate(activations of a slice)``, (C,)."""
     import torch
@@ -64,22 +63,29 @@ def _drops(
         count, channels = activations.shape[:2]
         drops, full = activations.new_empty(count, channels), activations.new_empty(count)
     for n, target in enumerate(captured.targets):
-        for start in range(0, channels, chunk):
-            told = Step("AblationCAM", n * channels + start, count * channels)
-            yield told
-            if start == 0:
-                # by the same way as the drops, which are small
-                score = yield from _score(chain, activations[n : n + 1], stage, target, told)
-                with torch.inference_mode():
-                    full[n], values = score, ablate(activations[n])
-            with torch.inference_mode():
-                at = torch.arange(start, min(channels, start + chunk), device=activations.device)
-                ablated = activations[n : n + 1].repeat(len(at), 1, 1, 1)
-                ablated[torch.arange(len(at), device=at.device), at] = values[at, None, None]
-            score = yield from _score(chain, ablated, stage, target, told)
-            with torch.inference_mode():
-                drops[n, at] = full[n] - score
+
+        def tell(start: int, n: int = n) -> Step:
+            return Step("AblationCAM", n * channels + start, count * channels)
+
+        own = activations[n : n + 1]
+        # by the same way as the drops, which are small
+        score = yield from way.scores(1, lambda start, stop, own=own: own, target, tell)
+        with torch.inference_mode():
+            full[n], values = score[0], ablate(own[0])
+        without = yield from way.scores(channels, partial(_ablated, own, values), target, tell)
+        with torch.inference_mode():
+            drops[n] = full[n] - without
     return drops, full
+
+
+def _ablated(activations: Tensor, values: Tensor, start: int, stop: int) -> Tensor:
+    """One slice's activations (1, C, h, w) with each of its channels start..stop-1 set, (stop - start, C, h, w)."""
+    import torch
+
+    ablated = activations.repeat(stop - start, 1, 1, 1)
+    at = torch.arange(start, stop, device=activations.device)
+    ablated[at - start, at] = values[at, None, None]
+    return ablated
 
 
 def _zeros(activations: Tensor) -> Tensor:
@@ -98,14 +104,6 @@ def _library_values(activations: Tensor) -> Tensor:
         value = (smallest if channel % LIBRARY_BATCH == 0 else value) - _LIBRARY_STEP
         values.append(value)
     return torch.stack(values)
-
-
-def _score(chain: Chain, x: Tensor, stage: int, target: Target, told: Step) -> Steps[Tensor]:
-    import torch
-
-    logits = yield from walk(chain.path(stage), x, torch.inference_mode, told)
-    with torch.inference_mode():
-        return target.sign * logits[:, target.class_index].float()
 
 
 class ClosedForm:

@@ -10,7 +10,6 @@ with them afterwards (scales, gate, mask) is not its business; see :mod:`.scalin
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -26,12 +25,13 @@ from .capture import Capture, capture_steps
 from .copies import folded_copy, frozen_copy, sample_input
 from .formulas import FORMULAS, library_formula
 from .kept import Kept, stages_to_keep
-from .memory import DEFAULT_MEMORY, Meter, chunk_size
+from .memory import DEFAULT_MEMORY, Meter, chunk_size, most_samples
 from .methods import METHODS, SHARED, check_method
 from .request import CamEngine, Explanation, check_request, needs_gradients
 from .score import score_weights
 from .stages import Chain
 from .target import Target, Targets, check_count
+from .way import Way
 
 if TYPE_CHECKING:
     import torch
@@ -97,11 +97,20 @@ class Engine:
         return Chain.of(self._folded)
 
     @cached_property
-    def _fast_half(self) -> Chain:
+    def _packed(self) -> Chain:
+        return self._packed_as("float32")
+
+    @cached_property
+    def _packed_half(self) -> Chain:
+        return self._packed_as("bfloat16")
+
+    def _packed_as(self, kind: str) -> Chain:
         import torch
 
+        from .packed import packed_copy
+
         with torch.inference_mode(False):
-            return Chain.of(copy.deepcopy(self._folded).to(torch.bfloat16))
+            return Chain.of(packed_copy(self._folded, getattr(torch, kind)))
 
     @cached_property
     def _closed(self) -> ClosedForm:
@@ -211,8 +220,9 @@ class Engine:
             lambda: self._meter.footprint(shape, 0),
             lambda: self._meter.footprint(shape, stage),
             lambda: self._meter.outputs(shape),
+            lambda: self._meter.layers(shape, 0 if method == "scorecam" else stage),
             lambda: self._closed if method == "ablationcam" else None,
-            lambda: self._fast_half if method == "scorecam" and self.half else None,
+            lambda: self._packed_half if method == "scorecam" and self.half else self._packed,
         ]
         for done, make in enumerate(made):
             yield Step("Loading the model", done, len(made))
@@ -283,19 +293,25 @@ class Engine:
         shape = tuple(captured.batch.shape[1:])
         if method == "ablationcam" and self._closed.covers(stage):
             return (yield from self._closed.zero_drops(captured, stage))
-        found = self._meter.footprint(shape, 0 if method == "scorecam" else stage)
+        way = self._way(shape, method, stage)
+        if method == "scorecam":
+            return (yield from score_weights(way, captured, stage, self.half))
+        drops = zero_drops if method == "ablationcam" else library_weights
+        return (yield from drops(way, captured, stage))
+
+    def _way(self, shape: tuple[int, ...], method: str, stage: int) -> Way:
+        """The way of a method's samples (channels masked or ablated) to the logits, within the memory bound."""
+        start = 0 if method == "scorecam" else stage
+        found = self._meter.footprint(shape, start)
         sample = found.passing + found.output
+        layers = self._meter.layers(shape, start)
+        chain = self._packed
         if method == "scorecam":
             # the mask, what is computed on the way to it, and the masked input twice
             sample += _MASKS * found.output // shape[0] + 2 * found.output
-        layer = found.layer
-        if method == "scorecam":  # its largest layers are few, the small ones like company
-            layer //= 4 if self.half else 2
-        chunk = chunk_size(self.memory, sample, layer, self.device, f"One channel in {METHODS[method]}")
-        if method == "scorecam":
-            chain = self._fast_half if self.half else self._fast
-            return (yield from score_weights(chain, captured, stage, chunk, self.half))
-        if method == "ablationcam":
-            return (yield from zero_drops(self._fast, captured, stage, chunk))
-        # unfolded: its values are huge
-        return (yield from library_weights(self._chain, captured, stage, chunk))
+            if self.half:
+                chain, layers = self._packed_half, [layer // 2 for layer in layers]
+        elif method == "ablationcam-library":
+            chain = self._chain  # unfolded: its values are huge
+        most = most_samples(self.memory, sample, self.device, f"One channel in {METHODS[method]}")
+        return Way.of(chain, start, most, layers if self.device.type == "cpu" else None)

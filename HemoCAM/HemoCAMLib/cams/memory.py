@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,7 @@ class Meter:
         self._chain = Chain.of(self._network)
         self._found: dict[tuple, Footprint] = {}
         self._outputs: dict[tuple, dict[int, int]] = {}
+        self._layers: dict[tuple, tuple[int, ...]] = {}
 
     def footprint(self, shape: tuple[int, ...], stage: int) -> Footprint:
         """Footprint of one input of ``shape`` (channels, H, W) from stage ``stage`` (0: the input) on, float32."""
@@ -73,31 +75,44 @@ class Meter:
     def _measure(self, shape: tuple[int, ...], stage: int) -> Footprint:
         import torch
 
-        largest = 0
         saved: dict[int, Tensor] = {}
-
-        def note(_: Module, inputs: tuple, output: Tensor) -> None:
-            nonlocal largest
-            largest = max([largest, *(_bytes(t) for t in (*inputs, output) if isinstance(t, torch.Tensor))])
 
         def keep(tensor: Tensor) -> Tensor:
             saved[id(tensor)] = tensor
             return tensor
 
-        leaves = [m for m in self._network.modules() if not list(m.children())]
-        hooks = [m.register_forward_hook(note) for m in leaves]
-        try:
-            with torch.no_grad():
-                x = self._chain.advance(torch.empty(1, *shape, device="meta"), 0, stage)
-            largest = output = max(_bytes(x), 1)
-            with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
-                self._chain.finish(x.detach().requires_grad_(), stage)
-        finally:
-            for hook in hooks:
-                hook.remove()
+        with torch.no_grad():
+            x = self._chain.advance(torch.empty(1, *shape, device="meta"), 0, stage)
+        output = max(_bytes(x), 1)
+        with (
+            _layers_noted(self._network) as sizes,
+            torch.enable_grad(),
+            torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t),
+        ):
+            self._chain.finish(x.detach().requires_grad_(), stage)
+        largest = max([*sizes, output])
         weights = {id(p) for p in self._network.parameters()}
         kept = sum(_bytes(t) for i, t in saved.items() if i not in weights)
         return Footprint(largest, _WORKSPACE * largest, kept, output)
+
+    def layers(self, shape: tuple[int, ...], stage: int) -> tuple[int, ...]:
+        """Bytes of the largest input or output of a layer in each block from ``stage`` to the logits, float32.
+
+        For one input of ``shape`` (channels, H, W); the blocks are those of :meth:`~.stages.Chain.path`.
+        """
+        shape = tuple(shape)
+        if (shape, stage) not in self._layers:
+            import torch
+
+            found = []
+            with torch.no_grad():
+                x = self._chain.advance(torch.empty(1, *shape, device="meta"), 0, stage)
+                for block in self._chain.path(stage):
+                    with _layers_noted(self._network) as sizes:
+                        x = block(x)
+                    found.append(max([*sizes, _bytes(x)]))
+            self._layers[shape, stage] = tuple(found)
+        return self._layers[shape, stage]
 
     def outputs(self, shape: tuple[int, ...]) -> dict[int, int]:
         """Bytes of each stage's output for one input of ``shape`` (channels, H, W), float32."""
@@ -124,8 +139,26 @@ class Meter:
         return self.footprint(shape, 0).passing + kept + _FORMULAS * max(f.output for f in found)
 
 
-def chunk_size(memory: int, sample: int, layer: int, device: torch.device, what: str) -> int:
-    """How many samples to run at once, at least 1.
+@contextmanager
+def _layers_noted(network: Module) -> Iterator[list[int]]:
+    """Note the bytes of each input and output of the layers that run meanwhile."""
+    import torch
+
+    sizes: list[int] = []
+
+    def note(_: Module, inputs: tuple, output: Tensor) -> None:
+        sizes.extend(_bytes(t) for t in (*inputs, output) if isinstance(t, torch.Tensor))
+
+    hooks = [m.register_forward_hook(note) for m in network.modules() if not list(m.children())]
+    try:
+        yield sizes
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def most_samples(memory: int, sample: int, device: torch.device, what: str) -> int:
+    """How many samples may run at once, at least 1.
 
     Parameters
     ----------
@@ -133,8 +166,6 @@ def chunk_size(memory: int, sample: int, layer: int, device: torch.device, what:
         Bound in bytes.
     sample:
         Bytes that each sample takes.
-    layer:
-        Bytes of a sample's largest layer.
     device:
         Where they run.
     what:
@@ -150,10 +181,13 @@ def chunk_size(memory: int, sample: int, layer: int, device: torch.device, what:
             f"{what} needs {sample / 2**20:.0f} MiB, more than the bound of {memory / 2**20:.0f} MiB; "
             f"raise the bound or take smaller slices."
         )
-    most = _MOST.get(device.type, _MOST["cuda"])
-    if device.type == "cpu":
-        most = min(most, max(1, _CPU_LAYER // layer))
-    return int(min(memory // sample, most))
+    return int(min(memory // sample, _MOST.get(device.type, _MOST["cuda"])))
+
+
+def chunk_size(memory: int, sample: int, layer: int, device: torch.device, what: str) -> int:
+    """How many samples should run at once; as :func:`most_samples`, and ``layer``: bytes of a sample's largest."""
+    most = most_samples(memory, sample, device, what)
+    return min(most, max(1, _CPU_LAYER // layer)) if device.type == "cpu" else most
 
 
 def _bytes(tensor: Tensor) -> int:

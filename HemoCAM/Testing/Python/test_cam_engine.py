@@ -162,6 +162,7 @@ def test_the_closed_form_is_the_ablation_run():
     from HemoCAMLib.cams.ablation import ClosedForm, zero_drops
     from HemoCAMLib.cams.capture import capture
     from HemoCAMLib.cams.copies import folded_copy, frozen_copy
+    from HemoCAMLib.cams.way import Way
     from HemoCAMLib.steps import follow
 
     network = settled("tf_efficientnetv2_s", channel_multiplier=0.25, depth_multiplier=0.2)
@@ -171,7 +172,7 @@ def test_the_closed_form_is_the_ablation_run():
     captured = capture(Chain.of(frozen), inputs(2), [Target(0), Target(1, -1)], [stages - 1, stages])
     assert closed.covers(stages) and closed.covers(stages - 1) and not closed.covers(stages - 2)
     for stage in (stages - 1, stages):
-        run = follow(zero_drops(Chain.of(folded), captured, stage, 8))
+        run = follow(zero_drops(Way.of(Chain.of(folded), stage, 8), captured, stage))
         assert torch.allclose(follow(closed.zero_drops(captured, stage)), run, atol=2e-6)
     assert not ClosedForm(folded_copy(frozen_copy(settled("test_convnext")))).covers(4)
     assert ClosedForm(folded_copy(frozen_copy(settled("test_resnet")))).covers(4)
