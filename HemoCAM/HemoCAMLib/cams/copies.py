@@ -1,8 +1,9 @@
-"""The engine's own copies of a network: frozen as it is, and folded for passes without gradients."""
+"""The engine's own copies of a network: frozen as it is, folded, and packed for passes without gradients."""
 
 from __future__ import annotations
 
 import copy
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,53 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
 _SAMPLE = 64  # edge of the picture on which a copy is checked, pixels
+
+
+class Copies:
+    """A network in the forms that the engine runs, each made when it is first needed.
+
+    Parameters
+    ----------
+    network:
+        The caller's, of a family that :class:`~.stages.Chain` knows; :class:`OptionError` if not.
+    """
+
+    def __init__(self, network: Module) -> None:
+        Chain.of(network)  # an unknown family is known before anything is copied
+        self.frozen = frozen_copy(network)
+        self.exact = Chain.of(self.frozen)
+        self.exact.verify(self.frozen, sample_input(self.frozen))
+
+    @cached_property
+    def folded(self) -> Module:
+        """Batch norms folded, channels last; to differentiate, too."""
+        import torch
+
+        with torch.inference_mode(False):  # the caller may have switched gradients off for good
+            return folded_copy(self.frozen)
+
+    @cached_property
+    def fast(self) -> Chain:
+        """The folded network."""
+        return Chain.of(self.folded)
+
+    @cached_property
+    def packed(self) -> Chain:
+        """The folded network for passes without gradients."""
+        return self._packed("float32")
+
+    @cached_property
+    def packed_half(self) -> Chain:
+        """The same in bfloat16."""
+        return self._packed("bfloat16")
+
+    def _packed(self, kind: str) -> Chain:
+        import torch
+
+        from .packed import packed_copy
+
+        with torch.inference_mode(False):
+            return Chain.of(packed_copy(self.folded, getattr(torch, kind)))
 
 
 def frozen_copy(network: Module) -> Module:

@@ -22,14 +22,13 @@ from ..steps import Step, Steps, follow, retold
 from ..volumes.headgrid import Cells
 from .ablation import ClosedForm, library_weights, zero_drops
 from .capture import Capture, capture_steps
-from .copies import folded_copy, frozen_copy, sample_input
+from .copies import Copies
 from .formulas import FORMULAS, library_formula
 from .kept import Kept, stages_to_keep
 from .memory import DEFAULT_MEMORY, Meter, chunk_size, most_samples
 from .methods import METHODS, SHARED, check_method
 from .request import CamEngine, Explanation, check_request, needs_gradients
 from .score import score_weights
-from .stages import Chain
 from .target import Target, Targets, check_count
 from .way import Way
 
@@ -75,50 +74,20 @@ class Engine:
     ) -> None:
         if formulas not in ("torch", "library"):
             raise OptionError(f"There are no formulas {formulas!r}; choose torch or library.")
-        Chain.of(network)  # an unknown family is known before anything is copied
-        self._network = frozen_copy(network)
-        self._chain = Chain.of(self._network)
-        self._chain.verify(self._network, sample_input(self._network))
-        self.device = next(self._network.parameters()).device
+        self._copies = Copies(network)
+        self.device = next(self._copies.frozen.parameters()).device
         self.memory = memory
         self.formulas = formulas
         self.half = half
         self._cells: dict[tuple[int, int], Cells] = {}
 
     @cached_property
-    def _folded(self) -> torch.nn.Module:
-        import torch
-
-        with torch.inference_mode(False):  # the caller may have switched gradients off for good
-            return folded_copy(self._network)
-
-    @cached_property
-    def _fast(self) -> Chain:
-        return Chain.of(self._folded)
-
-    @cached_property
-    def _packed(self) -> Chain:
-        return self._packed_as("float32")
-
-    @cached_property
-    def _packed_half(self) -> Chain:
-        return self._packed_as("bfloat16")
-
-    def _packed_as(self, kind: str) -> Chain:
-        import torch
-
-        from .packed import packed_copy
-
-        with torch.inference_mode(False):
-            return Chain.of(packed_copy(self._folded, getattr(torch, kind)))
-
-    @cached_property
     def _closed(self) -> ClosedForm:
-        return ClosedForm(self._folded)
+        return ClosedForm(self._copies.folded)
 
     @cached_property
     def _meter(self) -> Meter:
-        return Meter(self._network)
+        return Meter(self._copies.frozen)
 
     def cells(self, stage: int, size: int) -> Cells:
         """Return the centres of the receptive fields of a stage's cells; see :mod:`.receptive`."""
@@ -174,7 +143,7 @@ class Engine:
         HemoCAMError
             If the input or a map is not finite.
         """
-        check_request(self._chain, batch, methods, stages)
+        check_request(self._copies.exact, batch, methods, stages)
         if not isinstance(targets, Target):
             check_count(targets, len(batch))
         gradients = needs_gradients(methods)
@@ -216,13 +185,12 @@ class Engine:
     def prepare(self, shape: tuple[int, ...], method: str, stage: int) -> Steps[None]:
         """Make, in short steps, what a method at a stage needs for inputs of ``shape`` (channels, H, W)."""
         made = [
-            lambda: self._chain if self.formulas == "library" else self._fast,
+            lambda: self._copies.exact if self.formulas == "library" else self._copies.fast,
             lambda: self._meter.footprint(shape, 0),
             lambda: self._meter.footprint(shape, stage),
             lambda: self._meter.outputs(shape),
-            lambda: self._meter.layers(shape, 0 if method == "scorecam" else stage),
             lambda: self._closed if method == "ablationcam" else None,
-            lambda: self._packed_half if method == "scorecam" and self.half else self._packed,
+            lambda: None if self._at_once(method, stage) else self._way(shape, method, stage),
         ]
         for done, make in enumerate(made):
             yield Step("Loading the model", done, len(made))
@@ -250,7 +218,7 @@ class Engine:
             batch = (batch.clone() if batch.is_inference() else batch).to(self.device)
             if self.formulas != "library":
                 batch = batch.contiguous(memory_format=torch.channels_last)
-        chain = self._chain if self.formulas == "library" else self._fast
+        chain = self._copies.exact if self.formulas == "library" else self._copies.fast
         chunk = None if kept is None else kept.chunk(at, size)
         return (yield from capture_steps(chain, batch, targets, stages, gradients, chunk))
 
@@ -291,7 +259,7 @@ class Engine:
 
     def _weights(self, captured: Capture, method: str, stage: int) -> Steps[Tensor]:
         shape = tuple(captured.batch.shape[1:])
-        if method == "ablationcam" and self._closed.covers(stage):
+        if self._at_once(method, stage):
             return (yield from self._closed.zero_drops(captured, stage))
         way = self._way(shape, method, stage)
         if method == "scorecam":
@@ -299,19 +267,24 @@ class Engine:
         drops = zero_drops if method == "ablationcam" else library_weights
         return (yield from drops(way, captured, stage))
 
+    def _at_once(self, method: str, stage: int) -> bool:
+        """Tell whether a method needs no way to the logits: a formula on the capture, or a closed form."""
+        return method in SHARED or (method == "ablationcam" and self._closed.covers(stage))
+
     def _way(self, shape: tuple[int, ...], method: str, stage: int) -> Way:
         """The way of a method's samples (channels masked or ablated) to the logits, within the memory bound."""
         start = 0 if method == "scorecam" else stage
         found = self._meter.footprint(shape, start)
         sample = found.passing + found.output
         layers = self._meter.layers(shape, start)
-        chain = self._packed
         if method == "scorecam":
             # the mask, what is computed on the way to it, and the masked input twice
             sample += _MASKS * found.output // shape[0] + 2 * found.output
-            if self.half:
-                chain, layers = self._packed_half, [layer // 2 for layer in layers]
+        if method == "scorecam" and self.half:
+            chain, layers = self._copies.packed_half, [layer // 2 for layer in layers]
         elif method == "ablationcam-library":
-            chain = self._chain  # unfolded: its values are huge
+            chain = self._copies.exact  # unfolded: its values are huge
+        else:
+            chain = self._copies.packed
         most = most_samples(self.memory, sample, self.device, f"One channel in {METHODS[method]}")
         return Way.of(chain, start, most, layers if self.device.type == "cpu" else None)
