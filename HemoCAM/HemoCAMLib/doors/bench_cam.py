@@ -25,8 +25,8 @@ def add_to(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     command = commands.add_parser(
         "bench-cam",
         help="time the CAM engine against pytorch-grad-cam",
-        description="Compute maps of a virtual patient with HemoCAM's engine and with pytorch-grad-cam, in turn, in "
-        "one process: how many times faster the engine is, and how far its maps lie from the library's.",
+        description="Compute maps of a virtual patient with HemoCAM's engine and with pytorch-grad-cam, in turn, "
+        "each in a process of its own: how many times faster the engine is, and how far its maps lie from the library's.",
     )
     command.add_argument("--model", metavar="NAME_OR_FOLDER", help="model bundle (default: the one shipped)")
     command.add_argument(
@@ -45,6 +45,11 @@ def add_to(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         action="store_true",
         help="leave out all nine methods at all stages, the longest part",
     )
+    command.add_argument(
+        "--keep-memory",
+        action="store_true",
+        help="tell malloc to keep what is freed (Linux): what the library waits for then is arithmetic alone",
+    )
     command.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     command.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for the tables")
     command.set_defaults(run=_run)
@@ -61,6 +66,7 @@ def bench_cam(
     repeats: int = 3,
     sweep: bool = True,
     device: str = "auto",
+    keep: bool = False,
     progress: Progress = silent,
 ) -> list[str]:
     """Time and compare; write the tables to ``output``; return their Markdown lines.
@@ -79,6 +85,7 @@ def bench_cam(
     from ..evaluation.cam_bench import bench, whole_volume
     from ..evaluation.cam_pictures import draw_ablations
     from ..evaluation.cam_report import write_bench
+    from ..evaluation.cam_sides import can_keep
     from ..models.bundle import DEFAULT_MODEL, Bundle
     from ..phantoms.patient import make_patient
     from ..phantoms.spec import demo_spec
@@ -86,6 +93,8 @@ def bench_cam(
 
     if slices < 1 or repeats < 1 or (size is not None and size < 32):
         raise OptionError("Give --slices and --repeats of 1 or more, and a --size of 32 or more.")
+    if keep and not can_keep():
+        raise OptionError("malloc cannot be told to keep its memory here; leave out --keep-memory.")
     where = pick_device(device)
     bundle = Bundle.open(model or DEFAULT_MODEL)
     manifest = bundle.manifest if size is None else replace(bundle.manifest, size=size)
@@ -104,10 +113,11 @@ def bench_cam(
         else f"{manifest.name} ({manifest.architecture})",
         "input": f"slices of the demo's virtual patient, {batch.shape[1]} x {manifest.size} x {manifest.size}",
         "device": where,
+        "memory": "malloc keeps what is freed" if keep else "as malloc gives it",
     }
     chosen = batch[torch.linspace(0, len(batch) - 1, slices + 2).round().long()[1:-1]]
-    volume = whole_volume(network, batch[:VOLUME], target, stages[len(stages) // 2], repeats)
-    found = bench(network, chosen, target, stages, repeats, sweep, progress)
+    volume = whole_volume(network, batch[:VOLUME], target, stages[len(stages) // 2], repeats, keep)
+    found = bench(network, chosen, target, stages, repeats, sweep, keep, progress)
     try:
         output.mkdir(parents=True, exist_ok=True)
         if not timm_name:
@@ -163,6 +173,7 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> int:
                 options.repeats,
                 not options.without_sweep,
                 options.device,
+                options.keep_memory,
                 progress,
             )
     except KeyboardInterrupt:

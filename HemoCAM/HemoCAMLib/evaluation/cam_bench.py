@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..cams.engine import Engine, Explanation
+from ..cams.engine import Explanation
 from ..cams.methods import NINE, SHARED
-from ..cams.plain import plain_map
 from ..cams.scaling import library_maps
 from ..cams.target import Target
 from ..progress import Progress, silent
+from .cam_sides import CAPTURE, VOLUME, Side, Work
 
 if TYPE_CHECKING:
     import torch
 
-_TURN_S = 1.0
+_TURN_S = 1.0  # of a turn, at least: the first of many short runs pays for what the processor forgot
 
 Maps = dict[tuple[str, int], np.ndarray]
 
@@ -84,9 +83,10 @@ def bench(
     stages: Sequence[int],
     repeats: int = 3,
     sweep: bool = True,
+    keep: bool = False,
     progress: Progress = silent,
 ) -> Bench:
-    """Time library and engine in turn, in this process, on the same inputs.
+    """Time library and engine in turn, each in its own process, on the same inputs.
 
     Parameters
     ----------
@@ -103,50 +103,41 @@ def bench(
         engine runs once before, uncounted.
     sweep:
         Whether to time all nine methods at all stages, too: minutes with the library.
+    keep:
+        See :class:`~.cam_sides.Side`.
     """
-    engine, exact, half = Engine(network), Engine(network, formulas="library"), Engine(network, half=True)
-    one, middle = batch[:1], stages[len(stages) // 2]
-    works: list[tuple[str, Engine, torch.Tensor, Sequence[str], Sequence[int]]] = [
-        ("seven methods, library formulas", exact, batch, SHARED, stages),
-        ("seven methods, torch formulas", engine, batch, SHARED, stages),
-        *(("AblationCAM", engine, one, ["ablationcam"], [stage]) for stage in stages),
-        ("AblationCAM as in the library", engine, one, ["ablationcam-library"], stages),
-        ("ScoreCAM", engine, one, ["scorecam"], [middle]),
-        ("ScoreCAM in bfloat16", half, one, ["scorecam"], [middle]),
+    stages, nine = tuple(stages), tuple(NINE)
+    middle = stages[len(stages) // 2 : len(stages) // 2 + 1]
+    works = [
+        Work("seven methods, library formulas", "library", len(batch), tuple(SHARED), stages),
+        Work("seven methods, torch formulas", "torch", len(batch), tuple(SHARED), stages),
+        *(Work("AblationCAM", "torch", 1, ("ablationcam",), (stage,)) for stage in stages),
+        Work("AblationCAM as in the library", "torch", 1, ("ablationcam-library",), stages),
+        Work("ScoreCAM", "torch", 1, ("scorecam",), middle),
+        Work("ScoreCAM in bfloat16", "half", 1, ("scorecam",), middle),
     ]
+    compared = len(works)
     if sweep:
         works += [
-            ("nine methods", engine, one, NINE, stages),
-            ("nine methods, ScoreCAM in bfloat16", half, one, NINE, stages),
-            ("eight methods, all but ScoreCAM", engine, one, NINE[:8], stages),
+            Work("nine methods", "torch", 1, nine, stages),
+            Work("nine methods, ScoreCAM in bfloat16", "half", 1, nine, stages),
+            Work("eight methods, all but ScoreCAM", "torch", 1, nine[:8], stages),
         ]
+    works.append(Work("AblationCAM on a capture that is there", CAPTURE, 1, ("ablationcam",), stages[-1:]))
     lines, agreements = [], []
-    for done, (name, used, x, methods, at) in enumerate(works):
-        progress(f"Timing {name}", done, len(works) + 1)
-        work = f"{name}, stage{'s' if len(at) > 1 else ''} {', '.join(map(str, at))}"
-        theirs: Maps = {}
-
-        def library(x=x, methods=methods, at=at, theirs=theirs) -> None:  # noqa: ANN001
-            for stage in at:
-                for method in methods:
-                    theirs[method, stage] = plain_map(network, x, target, method, stage)
-
-        def ours(x=x, methods=methods, at=at, used=used):  # noqa: ANN001
-            return used.explain(x, target, methods, at)
-
-        found = ours()  # the engine's folded copy and its bookkeeping are made once a network, not once a run
-        lines.append(Line(work, len(x), *_interleaved(library, ours, repeats)))
-        if not name.startswith(("nine", "eight")):
-            agreements += _agreements(work, found, theirs, target, tuple(x.shape[-2:]))
-    progress("Timing AblationCAM on a capture", len(works), len(works) + 1)
-    last = stages[-1]
-    captured = engine.capture(one, target, [last], gradients=False)
-    times = _interleaved(
-        lambda: plain_map(network, one, target, "ablationcam", last),
-        lambda: engine.maps(captured, ["ablationcam"], [last]),
-        repeats,
-    )
-    lines.append(Line(f"AblationCAM on a capture that is there, stage {last}", 1, *times))
+    with (
+        Side(True, network, batch, target, keep) as library,
+        Side(False, network, batch, target, keep) as engine,
+    ):
+        for done, work in enumerate(works):
+            progress(f"Timing {work.name}", done, len(works))
+            at = f"stage{'s' if len(work.stages) > 1 else ''} {', '.join(map(str, work.stages))}"
+            name = f"{work.name}, {at}"
+            lines.append(Line(name, work.slices, *_interleaved(library, engine, work, repeats)))
+            if done < compared:
+                agreements += _agreements(
+                    name, engine.result(work), library.result(work), target, tuple(batch.shape[-2:])
+                )
     return Bench(lines, agreements)
 
 
@@ -156,42 +147,25 @@ def whole_volume(
     target: Target,
     stage: int,
     repeats: int = 3,
-    chunk: int = 4,
+    keep: bool = False,
 ) -> Line:
     """HiResCAM of a whole volume, logits included, against plain forwards of it: the ratio is below 1."""
-    import torch
-
-    engine = Engine(network)
-
-    def forwards() -> None:
-        with torch.inference_mode():
-            for part in batch.split(chunk):
-                network(part)
-
-    def explain() -> None:
-        for part in batch.split(chunk):
-            engine.explain(part, target, ["hirescam"], [stage])
-
-    forwards()
-    explain()
-    times = _interleaved(forwards, explain, repeats)
+    work = Work("HiResCAM", VOLUME, len(batch), ("hirescam",), (stage,))
+    with (
+        Side(True, network, batch, target, keep) as plain,
+        Side(False, network, batch, target, keep) as engine,
+    ):
+        plain.turn(work, 0)  # as the engine's, its first run does not count
+        times = _interleaved(plain, engine, work, repeats)
     return Line(f"HiResCAM at stage {stage} against plain forwards", len(batch), *times)
 
 
-def _interleaved(one: Callable, other: Callable, repeats: int) -> tuple[float, float, float, float]:
+def _interleaved(library: Side, engine: Side, work: Work, repeats: int) -> tuple[float, float, float, float]:
     """Median seconds of each, run in turn, and the extreme ratios of neighbours."""
-    first, second = np.array([[_turn(call) for call in (one, other)] for _ in range(repeats)]).T
+    turns = [[side.turn(work, _TURN_S) for side in (library, engine)] for _ in range(repeats)]
+    first, second = np.array(turns).T
     ratios = first / second
     return float(np.median(first)), float(np.median(second)), float(ratios.min()), float(ratios.max())
-
-
-def _turn(call: Callable) -> float:
-    """Mean seconds of a call, over a second of calls, or one: the first finds the memory as the other left it."""
-    start, count = time.perf_counter(), 0
-    while not count or time.perf_counter() - start < _TURN_S:
-        call()
-        count += 1
-    return (time.perf_counter() - start) / count
 
 
 def _agreements(

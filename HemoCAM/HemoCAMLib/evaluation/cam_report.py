@@ -27,8 +27,8 @@ def write_bench(found: Bench, volume: Line, about: dict[str, str], folder: Path)
     lines += [f"- {name}: {value}" for name, value in {**about, **environment()}.items()]
     lines += [
         "",
-        "Seconds are medians of interleaved turns in one process, each one run, or a second of runs and their mean;",
-        "in brackets the extremes of the ratio.",
+        "Seconds are medians of interleaved turns, the library and the engine each in a process of its own; a turn",
+        "is one run, or a second of runs and their mean. In brackets the extremes of the ratio.",
         "",
     ]
     ratios = []
