@@ -26,7 +26,8 @@ def add_to(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         "bench-cam",
         help="time the CAM engine against pytorch-grad-cam",
         description="Compute maps of a virtual patient with HemoCAM's engine and with pytorch-grad-cam, in turn, "
-        "each in a process of its own: how many times faster the engine is, and how far its maps lie from the library's.",
+        "each in a process of its own: how many times faster the engine is, and how far its maps lie from the "
+        "library's.",
     )
     command.add_argument("--model", metavar="NAME_OR_FOLDER", help="model bundle (default: the one shipped)")
     command.add_argument(

@@ -8,6 +8,7 @@ from HemoCAMLib.doors.bench_cam import bench_cam
 from HemoCAMLib.doors.cli import main
 from HemoCAMLib.evaluation.cam_bench import Line
 from HemoCAMLib.evaluation.cam_report import DIFFERENCES, RATIOS, TABLE
+from HemoCAMLib.evaluation.cam_sides import Side, Work, can_keep
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -80,6 +81,48 @@ def test_a_network_of_timm_in_the_models_place(tmp_path, tiny_bundle):
     lines = bench_cam(tmp_path, str(tiny_bundle.folder), "test_resnet", 64, (2, 3, 4), 1, 1, sweep=False)
     assert any("test_resnet, random weights" in line for line in lines)
     assert np.isfinite([float(r["ratio"]) for r in rows(tmp_path / RATIOS)]).all()
+
+
+def test_memory_can_be_kept_where_malloc_knows_how(tmp_path, tiny_bundle, monkeypatch, capsys):
+    monkeypatch.setattr("HemoCAMLib.evaluation.cam_sides.can_keep", lambda: False)
+    options = [
+        "--model",
+        str(tiny_bundle.folder),
+        "--output",
+        str(tmp_path / "out"),
+        "--keep-memory",
+        "--quiet",
+    ]
+    assert main(["bench-cam", *options]) == 2
+    assert "leave out --keep-memory" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(not can_keep(), reason="malloc is not glibc's here")
+def test_with_its_memory_kept_a_side_asks_for_no_fresh_pages():
+    """What glibc frees at the top of the heap it gives back, and fetches again, unless told otherwise."""
+    import torch
+    from cam_networks import settled
+    from HemoCAMLib.cams.target import Target
+
+    work = Work("maps", "torch", 2, ("hirescam",), (4,))
+    with Side(False, settled("test_efficientnet"), torch.randn(2, 3, 96, 96), Target(0), keep=True) as side:
+        side.turn(work, 0)
+        side._executor.submit(_fill).result()
+        before = side._executor.submit(_faults).result()
+        side._executor.submit(_fill).result()
+        assert side._executor.submit(_faults).result() - before < 1000
+
+
+def _fill() -> None:
+    import torch
+
+    torch.ones(1 << 24)  # 64 MiB: 16,000 pages
+
+
+def _faults() -> int:
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 
 @pytest.mark.parametrize(
