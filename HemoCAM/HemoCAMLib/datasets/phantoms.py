@@ -6,10 +6,8 @@ import concurrent.futures
 import contextlib
 import json
 import multiprocessing
-import os
 import shutil
 import signal
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
@@ -24,6 +22,7 @@ from ..phantoms.cohort import cohort
 from ..phantoms.patient import KINDS, PatientSpec, make_patient
 from ..phantoms.population import HEALTHY
 from ..progress import Progress, silent
+from ..workers import end_with_parent
 from .layouts import LABELS, Layout, SliceLabels, write_table, write_text
 from .overview import PICTURED, draw_overview, keep_tile
 
@@ -224,13 +223,7 @@ class PhantomSet:
 def _prepare_worker() -> None:
     """Leave Ctrl-C to the parent, and end when the parent has gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    end_with_parent()
 
 
 def _make_case(spec: PatientSpec, name: str, pictured: bool, layout: Layout, folder: Path) -> None:

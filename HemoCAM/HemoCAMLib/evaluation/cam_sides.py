@@ -11,9 +11,7 @@ import contextlib
 import ctypes
 import io
 import multiprocessing
-import os
 import signal
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ..cams.engine import Engine
 from ..cams.plain import plain_map
 from ..cams.target import Target
+from ..workers import end_with_parent
 
 if TYPE_CHECKING:
     import torch
@@ -98,7 +97,7 @@ class Side:
         return self._executor.submit(_turn, work, seconds).result()
 
     def result(self, work: Work) -> Any:
-        """What it gave last: the library final maps by method and stage, the engine an explanation."""
+        """What it gave last: the library's final maps by method and stage, the engine an explanation."""
         return self._executor.submit(_result, work).result()
 
 
@@ -115,14 +114,8 @@ class _Here:
 
 
 def _arrive(library: bool, content: bytes, device: str, threads: int, keep: bool) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends a turn at once, which may be one of a minute
+    end_with_parent()
     if keep:
         for option, value in _KEEP.items():
             ctypes.CDLL("libc.so.6").mallopt(option, value)

@@ -36,10 +36,8 @@ def tell(start: int) -> Step:
     return Step("Going", start, 1)
 
 
-@given(
-    layers=st.lists(st.integers(1, 1 << 26), min_size=1, max_size=12), most=st.integers(1, 40), data=st.data()
-)
-def test_each_block_takes_what_stays_in_the_cache(layers, most, data):
+@given(layers=st.lists(st.integers(1, 1 << 26), min_size=1, max_size=12), most=st.integers(1, 40))
+def test_each_block_takes_what_stays_in_the_cache(layers, most):
     chain = Chain((), tuple((torch.nn.Identity(),) for _ in layers[1:]), (), lambda x: x)
     way = Way.of(chain, 0, most, layers)
     assert [b for leg in way.legs for b in leg.blocks] == chain.path(0)

@@ -23,6 +23,7 @@ FLOOR = {
     "errors.py": 0,
     "progress.py": 0,
     "steps.py": 0,
+    "workers.py": 0,
     "__init__.py": 0,
 }
 # what a floor may not touch, whatever the place of the import
