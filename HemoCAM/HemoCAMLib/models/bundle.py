@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ModelError
-from .manifest import Manifest
+from .manifest import Manifest, allowed_options
 
 if TYPE_CHECKING:
     import torch
 
 DEFAULT_MODEL = "phantom-v2s-half"
+
+MOST_PARAMETERS = 500_000_000  # the largest EfficientNet that timm trains has 480 million
 
 _HERE = Path(__file__).resolve()
 
@@ -86,6 +88,12 @@ class Bundle:
             raise ModelError(
                 f"The weights of the model {self.manifest.name} cannot be read ({error}); get the bundle again."
             ) from None
+        broken = [name for name, tensor in state.items() if not tensor.isfinite().all()]
+        if broken:
+            raise ModelError(
+                f"The weights of the model {self.manifest.name} hold values that are not finite, the first in "
+                f"{broken[0]}; get the bundle again."
+            )
         own = network.state_dict()
         odd = sorted(
             k
@@ -107,21 +115,39 @@ def build_network(manifest: Manifest, **training_options: float) -> torch.nn.Mod
     ``training_options`` (``drop_rate``, ``drop_path_rate``) matter while it is trained only.
     """
     import timm
+    import torch
 
     if not timm.is_model(manifest.architecture):
         raise ModelError(
             f"The model {manifest.name} asks for the architecture {manifest.architecture!r}, "
             f"which this timm ({timm.__version__}) does not know."
         )
-    try:
+    options = {**manifest.options, **training_options}
+    strange = sorted(set(options) - allowed_options())
+    if strange:  # a manifest that nobody checked: an option of timm may open a file
+        raise ModelError(
+            f"The model {manifest.name} gives timm the option {strange[0]!r}, which is not allowed."
+        )
+
+    def create() -> torch.nn.Module:
         return timm.create_model(
             manifest.architecture,
             pretrained=False,
+            checkpoint_path=None,
             in_chans=len(manifest.windows),
             num_classes=len(manifest.classes),
-            **manifest.options,
-            **training_options,
+            **options,
         )
+
+    try:
+        with torch.device("meta"):  # counted before any memory is taken
+            parameters = sum(p.numel() for p in create().parameters())
+        if parameters > MOST_PARAMETERS:
+            raise ModelError(
+                f"The model {manifest.name} would have {parameters / 1e6:,.0f} million parameters, more than the "
+                f"{MOST_PARAMETERS / 1e6:.0f} million that HemoCAM takes."
+            )
+        return create()
     except (TypeError, ValueError, AssertionError, RuntimeError) as error:
         raise ModelError(
             f"timm cannot build {manifest.architecture} with the options of the model {manifest.name} ({error})."

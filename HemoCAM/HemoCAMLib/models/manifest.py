@@ -14,6 +14,8 @@ from ..errors import ModelError, OptionError
 if TYPE_CHECKING:
     from ..refinement.refiner import Refiner
 
+_LARGEST_FILE = 20_000_000  # bytes; the shipped one has 24,000
+_LARGEST_NUMBER = 1e15
 Calibration = dict[str, tuple[float, float, float]]
 
 
@@ -85,11 +87,17 @@ class Manifest:
     @classmethod
     def read(cls, path: Path) -> Manifest:
         """Read and check ``model.json``; raise :class:`ModelError` with one sentence if anything is wrong."""
+        path = Path(path)
+        if not path.is_file():
+            raise ModelError(f"There is no model.json in {path.parent}; a model bundle needs one.")
         try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise ModelError(f"There is no model.json in {path.parent}; a model bundle needs one.") from None
-        except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+            if path.stat().st_size > _LARGEST_FILE:
+                raise ModelError(f"{path} is larger than a manifest can be; repair or replace it.")
+            text = path.read_text(encoding="utf-8")
+            data = json.loads(text, parse_constant=_no_number, object_pairs_hook=_no_key_twice)
+        except OSError as error:
+            raise ModelError(f"{path} cannot be read ({error.strerror}).") from None
+        except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, nested without end
             raise ModelError(f"{path} is not valid JSON ({error}); repair or replace it.") from None
         return cls.of(data, str(path))
 
@@ -99,6 +107,7 @@ class Manifest:
         from jsonschema import Draft202012Validator
         from jsonschema.exceptions import best_match
 
+        _check_numbers(data, where)
         problem = best_match(Draft202012Validator(_schema()).iter_errors(data))
         if problem:
             place = "/".join(str(p) for p in problem.absolute_path) or "its top level"
@@ -178,6 +187,33 @@ class Manifest:
         return self.classes.index(target)
 
 
+def _no_number(constant: str) -> float:
+    """Refuse NaN, Infinity and -Infinity, which JSON does not have and Python reads all the same."""
+    raise ValueError(f"{constant} is no number")
+
+
+def _no_key_twice(pairs: list[tuple[str, object]]) -> dict:
+    keys = [key for key, _ in pairs]
+    if len(set(keys)) < len(keys):
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice[:60]!r} stands there twice")
+    return dict(pairs)
+
+
+def _check_numbers(data: object, where: str) -> None:
+    """Refuse numbers that are not finite or beyond all that a manifest can mean (1e999 is read as infinite)."""
+    waiting = [data]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, float | int) and not abs(value) <= _LARGEST_NUMBER:
+            shown = str(value) if isinstance(value, float) else "a number of too many digits"
+            raise ModelError(f"{where} holds {shown}; a manifest's numbers are finite and below 1e15.")
+
+
 def _calibration(entry: dict) -> Calibration:
     return {name: (v["slope"], v["intercept"], v["threshold"]) for name, v in entry.items()}
 
@@ -205,6 +241,11 @@ def _refinements(data: dict, where: str) -> dict[tuple[str, int, str, str], Refi
             )
         found[method, stage, target, scale] = Refiner.from_dict(entry["refiner"], f"{where}: {what}")
     return found
+
+
+def allowed_options() -> set[str]:
+    """Names of the arguments of ``timm.create_model`` that a manifest may give."""
+    return set(_schema()["properties"]["architecture"]["properties"]["options"]["properties"])
 
 
 @cache
