@@ -68,7 +68,7 @@ class Later:
 
     def __init__(self, milliseconds: int, call: object) -> None:
         self._timer = qt.QTimer()
-        self._timer.singleShot = True
+        self._timer.setSingleShot(True)
         self._timer.interval = milliseconds
         self._timer.connect("timeout()", call)
 
