@@ -155,7 +155,7 @@ def test_the_dialog_says_what_how_large_why_and_what_stays(folder):
 
 def test_what_is_there_is_not_counted(folder):
     assert total(["timm"], SIZES).count == 0
-    for name, version in (("torch", "2.6.0+cu124"), ("torchvision", "0.21.0+cu124"), ("timm", "1.0.20")):
+    for name, version in (("torch", "2.6.0+cu124"), ("torchvision", "0.21.0+cu124"), ("timm", "1.0.27")):
         put_installed(folder, name, version)
     put_installed(folder, "safetensors", "0.5")
     plan = packages(folder, torch=None).plan()
