@@ -14,6 +14,7 @@ from scipy import ndimage
 
 from ..errors import InputError
 from .axial import slice_gap, to_axial
+from .enclosure import directions_met
 from .volume import Volume
 
 _MIN_SLICES = 3
@@ -28,7 +29,6 @@ _AIR_HU = -500
 _LUNG_HU = (-950, -400)
 
 _REACH_MM = 110.0
-_DIRECTIONS = ((0, 1), (1, 2), (1, 1), (2, 1), (1, 0), (2, -1), (1, -1), (1, -2))  # and their opposites
 _SEEN = 12  # of the 16: a craniectomy may open a quarter of the skull
 _BRAIN_CM2 = 20.0
 _BRAIN_SHARE = 0.7  # an enclosed chest is half lung, an enclosed pelvis a third fat
@@ -171,43 +171,15 @@ def _brain_areas(coarse: _Coarse) -> np.ndarray:
     hu = coarse.hu
     bone = hu >= _BONE_HU
     wide = ndimage.binary_dilation(bone, np.ones((1, 3, 3), dtype=bool))
-    seen = np.zeros(hu.shape, dtype=np.uint8)
-    for direction in _DIRECTIONS:
-        step_mm = np.hypot(direction[0] * coarse.pixel[0], direction[1] * coarse.pixel[1])
-        steps = max(1, round(_REACH_MM / step_mm))
-        seen += _spread(wide, direction, steps)
-        seen += _spread(wide, (-direction[0], -direction[1]), steps)
-    enclosed = (seen >= _SEEN) & ~bone
+    seen = directions_met(wide, coarse.pixel, _REACH_MM)
+    body = _body(coarse.hu, open_pixels=3)
+    enclosed = (seen >= _SEEN) & ~bone & body  # a dense curved headrest closes the air behind the head
     soft = enclosed & (hu >= _SOFT_HU[0]) & (hu <= _SOFT_HU[1])
     area = soft.sum(axis=(1, 2))
     pure = area >= _BRAIN_SHARE * enclosed.sum(axis=(1, 2))
-    body = _body(coarse.hu, open_pixels=3).sum(axis=(1, 2))
-    headlike = (body * coarse.pixel_cm2 <= _BODY_CM2) & (area >= _BODY_SHARE * body)
+    whole = body.sum(axis=(1, 2))
+    headlike = (whole * coarse.pixel_cm2 <= _BODY_CM2) & (area >= _BODY_SHARE * whole)
     return area * coarse.pixel_cm2 * pure * headlike
-
-
-def _spread(mask: np.ndarray, direction: tuple[int, int], steps: int) -> np.ndarray:
-    """True where ``mask`` is met within ``steps`` steps along ``direction`` (rows, columns), by doubling."""
-    reached, done = mask, 1
-    while done < steps:
-        hop = min(done, steps - done)
-        reached = reached | _shifted(reached, direction[0] * hop, direction[1] * hop)
-        done += hop
-    return reached
-
-
-def _shifted(mask: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Move what lies at (r + rows, c + columns) to (r, c); nothing comes in from outside."""
-    out = np.zeros_like(mask)
-    if abs(rows) < mask.shape[1] and abs(columns) < mask.shape[2]:
-        to = tuple(
-            slice(max(0, -d), n - max(0, d)) for d, n in zip((rows, columns), mask.shape[1:], strict=True)
-        )
-        of = tuple(
-            slice(max(0, d), n - max(0, -d)) for d, n in zip((rows, columns), mask.shape[1:], strict=True)
-        )
-        out[:, to[0], to[1]] = mask[:, of[0], of[1]]
-    return out
 
 
 def _body(hu: np.ndarray, open_pixels: int) -> np.ndarray:

@@ -53,6 +53,16 @@ def head(shape=(30, 128, 128), spacing=(1.9, 1.9, 5.0), size=1.0, bone=900, nois
     return _volume(hu, spacing, noise, seed)
 
 
+def on_dense_headrest(volume):
+    """The same body on a dense curved headrest that closes the air behind and beside it."""
+    spacing = volume.spacing
+    _, y, x = _mesh(volume.array.shape, spacing)
+    ring = (np.abs(np.hypot(x, y - 8) - 108) < 4) & (y > -55)
+    return Volume(
+        np.where(ring & (volume.array < -500), 600, volume.array).astype(np.int16), volume.ijk_to_ras
+    )
+
+
 def torso(kind, shape=(40, 160, 160), spacing=(2.6, 2.6, 5.0), size=1.0, fat=True, noise=8.0, seed=0):
     """A chest ("chest": lungs, heart, ribs, spine) or a belly ("belly": organs in fat, ribs, spine)."""
     z, y, x = _mesh(shape, spacing)

@@ -92,6 +92,19 @@ def water(folder):
     return saved(bodies.bottle(), folder)
 
 
+def water_on_a_headrest(folder):
+    return saved(bodies.on_dense_headrest(bodies.bottle()), folder)
+
+
+def empty_headrest(folder):
+    bottle = bodies.bottle()
+    return saved(bodies.on_dense_headrest(replace(bottle, array=np.full_like(bottle.array, -1000))), folder)
+
+
+def childs_chest_on_a_headrest(folder):
+    return saved(bodies.on_dense_headrest(bodies.torso("chest", size=0.5, fat=False)), folder)
+
+
 def tiny_extent(folder):
     return saved(replace(small_head(), ijk_to_ras=bodies.grid(SMALL, (0.4, 0.45, 0.9))), folder)
 
@@ -126,6 +139,9 @@ BAD: list[tuple[Callable[[Path], Path], str]] = [
     (belly, "too wide for a head"),
     (slim_belly, "No brain within a skull"),
     (water, "no bone"),
+    (water_on_a_headrest, "No brain within a skull"),
+    (empty_headrest, "No brain within a skull"),
+    (childs_chest_on_a_headrest, "chest|No brain within a skull"),
     (tiny_extent, "covers only 19 x 22 x 11 mm"),
     (coarse_pixels, "too coarse"),
 ]
