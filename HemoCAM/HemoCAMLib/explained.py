@@ -21,24 +21,21 @@ from .cams.kept import Kept
 from .cams.scaling import Scaled, scale_maps
 from .cams.target import Target
 from .clock import Clock
+from .models.calibration import head_probability, slab_probabilities
 from .models.manifest import Manifest
-from .models.preprocess import network_input, probabilities
+from .models.preprocess import fill_outside, neighborhoods, network_input
 from .progress import Progress, silent
 from .steps import Step, Steps, follow, retold
 from .volumes.axial import AxialOrder, to_axial
 from .volumes.headgrid import Cells, HeadGrid
+from .volumes.intracranial import intracranial_mask
 from .volumes.slabs import Slabs
 from .volumes.volume import Volume
 
 SHADES = 1024  # the shown map is rounded to 1/1024: its files shrink fourfold, and the raw map is kept anyway
 SAMPLING, EXPLAINING, PAINTING = "Preparing slices", "Classifying and explaining slices", "Painting maps"
+LEAST_INTRACRANIAL_MM2 = 100.0  # a centimeter squared: less is no more than the tip of a sulcus, or an error
 BATCH = 4  # slabs a step: on two cores a step stays well under a second, so a cancel is prompt
-
-
-def network_slabs(ct: Volume, manifest: Manifest) -> tuple[Volume, AxialOrder, Slabs, HeadGrid, np.ndarray]:
-    """Bring a CT to the network's grid: axial view, its order, slabs, grid, and HU (n_slabs, size, size)."""
-    found = Sampled.of(ct, manifest)
-    return found.axial, found.order, found.slabs, found.grid, found.hu
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +54,8 @@ class Sampled:
         Which slices share a slab, and the square in the slice plane that the network sees.
     hu:
         The slabs on that square, float32, (n_slabs, size, size).
+    inside:
+        The intracranial space, bool, of the same shape; None for a model that sees the whole slice.
     """
 
     ct: Volume
@@ -66,6 +65,7 @@ class Sampled:
     slabs: Slabs
     grid: HeadGrid
     hu: np.ndarray
+    inside: np.ndarray | None = None
 
     @classmethod
     def of(cls, ct: Volume, manifest: Manifest) -> Sampled:
@@ -87,11 +87,27 @@ class Sampled:
         for start in range(0, count, BATCH):
             yield Step(SAMPLING, count + start, 2 * count)
             hu[start : start + BATCH] = grid.sample(mean_hu[start : start + BATCH])
-        return cls(ct, manifest, axial, order, slabs, grid, hu)
+        inside = None
+        if manifest.outside is not None:
+            yield Step(SAMPLING, 2 * count - 1, 2 * count)
+            inside = intracranial_mask(hu, grid.pixel_mm(), manifest.slab_mm)
+        return cls(ct, manifest, axial, order, slabs, grid, hu, inside)
 
     def input(self, first: int = 0, last: int | None = None) -> np.ndarray:
         """Return the network's input of slabs ``first`` to ``last`` - 1: float32, (n, channels, size, size)."""
-        return network_input(self.hu[first:last], self.manifest)
+        return network_input(neighborhoods(self.seen, self.manifest, slice(first, last)), self.manifest)
+
+    @cached_property
+    def seen(self) -> np.ndarray:
+        """The slabs in HU as the network sees them: where the model says so, filled outside the skull."""
+        return fill_outside(self.hu, self.inside, self.manifest)
+
+    @cached_property
+    def intracranial(self) -> np.ndarray | None:
+        """Which slabs show something of the intracranial space, bool (n_slabs,); None if the model does not ask."""
+        if self.inside is None:
+            return None
+        return self.inside.sum(axis=(1, 2)) * self.grid.pixel_mm() ** 2 >= LEAST_INTRACRANIAL_MM2
 
     def slab_slices(self) -> list[tuple[int, int]]:
         """First slice and last + 1 of each slab, in canonical order."""
@@ -127,8 +143,13 @@ class Explained:
 
     @cached_property
     def probabilities(self) -> np.ndarray:
-        """Calibrated output a slab, 0..1, (n_slabs, classes)."""
-        return probabilities(self.logits, self.sampled.manifest)
+        """Calibrated output per slab, 0..1, (n_slabs, classes); 0 where there is no intracranial content."""
+        return slab_probabilities(self.logits, self.sampled.manifest, self.sampled.intracranial)
+
+    @property
+    def head_probability(self) -> float | None:
+        """Calibrated probability that the head bleeds (the model's default target), or None if it has none."""
+        return head_probability(self.logits, self.sampled.manifest, self.sampled.intracranial)
 
     @cached_property
     def gate(self) -> np.ndarray:

@@ -26,7 +26,6 @@ from .explained import (
     Sampled,
     explain_volume,
     map_steps,
-    network_slabs,
 )
 from .models.bundle import Bundle
 from .opened import Opened, open_steps, pick_device
@@ -36,7 +35,7 @@ from .volumes.volume import Volume
 
 __all__ = [
     "BATCH", "SHADES", "Analysis", "Clock", "Options", "Parts", "analyse", "analysis_steps", "explain_volume",
-    "needs_refining", "network_slabs", "pick_device", "rescale_steps", "rescaled_options",
+    "needs_refining", "pick_device", "rescale_steps", "rescaled_options",
 ]  # fmt: skip
 
 

@@ -20,10 +20,12 @@ from .cams.engine import Engine
 from .cams.scaling import scale_maps
 from .cams.target import Target
 from .errors import InputError
+from .explained import Sampled
 from .models.bundle import Bundle
+from .models.calibration import probabilities
 from .models.manifest import Manifest
-from .models.preprocess import network_input, probabilities
-from .pipeline import Options, network_slabs, pick_device
+from .models.preprocess import network_input
+from .pipeline import Options, pick_device
 from .volumes.axial import AxialOrder
 from .volumes.dicom_headers import is_dicom
 from .volumes.dicom_slice import read_slice
@@ -46,11 +48,14 @@ class Slice:
         Where the square lies on the slice's pixels.
     order:
         How a DICOM slice's rows and columns were flipped or swapped; None for a picture.
+    intracranial:
+        False for a DICOM slice without intracranial content: the probability of blood in the head is 0.
     """
 
     hu: np.ndarray
     grid: HeadGrid
     order: AxialOrder | None = None
+    intracranial: bool = True
 
     @property
     def is_picture(self) -> bool:
@@ -82,8 +87,9 @@ class Slice:
         if head.startswith(SIGNATURES):
             return cls.of_picture(read_picture(path), manifest)
         if is_dicom(head):
-            _, order, _, grid, hu = network_slabs(read_slice(path), manifest)
-            return cls(hu[0], grid, order)
+            sampled = Sampled.of(read_slice(path), manifest)
+            counts = sampled.intracranial is None or bool(sampled.intracranial[0])
+            return cls(sampled.seen[0], sampled.grid, sampled.order, counts)
         if not head:
             raise InputError(f"{path.name} is empty.")
         if file_format(path):
@@ -164,7 +170,7 @@ class SliceClassifier:
         found = []
         for one, logit, raw in zip(slices, logits, raws, strict=True):
             manifest = self.manifest.for_pictures() if one.is_picture else self.manifest
-            probability = probabilities(logit[None], manifest)[0]
+            probability = probabilities(logit[None], manifest)[0] * one.intracranial
             positive = bool(probability[self._target] >= manifest.calibration[self.options.target][2])
             heatmap = None if raw is None else self._heatmap(one, raw)
             at = manifest.mask_threshold(method, stage)

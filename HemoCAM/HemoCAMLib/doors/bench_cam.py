@@ -133,13 +133,10 @@ def _inputs(patient: Patient, manifest: Manifest, count: int) -> torch.Tensor:
     import numpy as np
     import torch
 
-    from ..models.preprocess import network_input
-    from ..pipeline import network_slabs
+    from ..explained import Sampled
 
-    hu = network_slabs(patient.ct, manifest)[4]
-    return torch.from_numpy(
-        network_input(hu[np.linspace(0, len(hu) - 1, count).round().astype(int)], manifest)
-    )
+    inputs = Sampled.of(patient.ct, manifest).input()
+    return torch.from_numpy(inputs[np.linspace(0, len(inputs) - 1, count).round().astype(int)])
 
 
 def _settled(name: str, batch: torch.Tensor) -> torch.nn.Module:

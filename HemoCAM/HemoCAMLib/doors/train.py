@@ -39,6 +39,9 @@ def add_to(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         metavar="FILE",
         help="model.json to take architecture, input and classes from",
     )
+    command.add_argument(
+        "--initial", metavar="MODEL", help="model, by name or folder, whose weights to start from"
+    )
     cases = command.add_argument_group("what to train on")
     cases.add_argument(
         "--patients", type=int, default=900, metavar="N", help="virtual patients (900); 0: --data alone"
@@ -133,6 +136,7 @@ def command_line(options: argparse.Namespace, parser: argparse.ArgumentParser) -
 
 
 def _run(options: argparse.Namespace, arguments: list[str]) -> int:
+    from ..models.bundle import Bundle
     from ..training.devices import launch
     from ..training.run import BLUEPRINT, Cases, default_workers, train_bundle
     from .terminal import TerminalProgress
@@ -172,6 +176,7 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> int:
                 recipe,
                 cases,
                 options.blueprint or BLUEPRINT,
+                initial=Bundle.open(options.initial) if options.initial else None,
                 fabric=fabric,
                 workers=workers,
                 command=command_line(options, parser),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,10 @@ import numpy as np
 from ..cams.engine import Engine
 from ..cams.scaling import scale_maps
 from ..cams.target import Target
+from ..explained import Sampled
 from ..models.manifest import Manifest
-from ..models.preprocess import network_input, window
+from ..models.preprocess import window
 from ..phantoms.patient import Patient
-from ..pipeline import network_slabs
 from ..volumes.headgrid import HeadGrid
 from .pictures import Tile, draw_sheet
 
@@ -27,15 +26,15 @@ def draw_ablations(
     """Write a PNG: of the slab with the most blood each stage's HiResCAM and both ablations, stretched to 0..1."""
     import torch
 
-    _, order, slabs, grid, hu = network_slabs(patient.ct, manifest)
-    blood = order.view(patient.labels.array) > 0
-    shares = np.stack([blood[a:b].mean(axis=0, dtype=np.float32) for a, b in pairwise(slabs.edges)])
+    sampled = Sampled.of(patient.ct, manifest)
+    blood = sampled.order.view(patient.labels.array) > 0
+    shares = np.stack([blood[a:b].mean(axis=0, dtype=np.float32) for a, b in sampled.slab_slices()])
     worst = int(shares.sum(axis=(1, 2)).argmax())
-    truth = grid.sample_values(shares[worst : worst + 1])[0] >= 0.5
-    x = torch.from_numpy(network_input(hu[worst : worst + 1], manifest)).to(engine.device)
+    truth = sampled.grid.sample_values(shares[worst : worst + 1])[0] >= 0.5
+    x = torch.from_numpy(sampled.input(worst, worst + 1)).to(engine.device)
     target = Target(manifest.class_index(manifest.target))
     raw = engine.explain(x, target, list(_NAMES), stages).raw
-    own, gray = HeadGrid.alone(manifest.size, manifest.field_of_view_mm), window(hu[worst], 40, 80)
+    own, gray = HeadGrid.alone(manifest.size, manifest.field_of_view_mm), window(sampled.hu[worst], 40, 80)
     sections = []
     for stage in stages:
         cells, tiles = engine.cells(stage, manifest.size), []

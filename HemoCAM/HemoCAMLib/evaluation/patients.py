@@ -15,7 +15,7 @@ from ..comparison.overlap import Counts, dice, iou
 from ..models.bundle import Bundle
 from ..models.preprocess import window
 from ..phantoms.patient import KINDS, Patient, PatientSpec, make_patient
-from ..pipeline import Analysis, Options, analyse, network_slabs
+from ..pipeline import Analysis, Options, analyse
 from ..progress import Progress, silent
 from ..volumes.headgrid import HeadGrid
 from .peak import peak_inside
@@ -193,7 +193,7 @@ def _failures(
     if not worst:
         return {}
     manifest, options = bundle.manifest, analysis.options
-    hu = network_slabs(patient.ct, manifest)[4]
+    hu = analysis.explained.sampled.hu
     labels, mask = (analysis.order.view(v.array) for v in (patient.labels, analysis.mask))
     cells = stage_cells(bundle.network(), options.stage, manifest.size)
     own = HeadGrid.alone(manifest.size, manifest.field_of_view_mm)

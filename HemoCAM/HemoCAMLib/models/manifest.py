@@ -44,15 +44,41 @@ class PictureInput:
 
 
 @dataclass(frozen=True)
+class Outside:
+    """What the network sees in place of all that lies outside the intracranial space.
+
+    Parameters
+    ----------
+    hu:
+        Value that is filled in, in HU.
+    margin_mm:
+        The intracranial space is grown by so much in the slice plane before the rest is filled, 0 or more.
+    """
+
+    hu: float
+    margin_mm: float
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What a bundle says of itself; ``model.schema.json`` beside this file describes every key.
 
     Parameters
     ----------
     windows:
-        One (centre, width) in HU a channel.
+        One (centre, width) in HU per channel.
+    offsets:
+        Which slab each channel shows: 0 the slab itself, -1 the one below it, +1 the one above it.
+    outside:
+        What replaces all that lies outside the intracranial space, or None if the network sees the whole slice.
     calibration:
-        A class: (slope, intercept, threshold): probability = sigmoid(slope * logit + intercept).
+        Per class (slope, intercept, threshold): probability = sigmoid(slope * logit + intercept).
+    neighbor_weight:
+        Weight 0..0.5 of either neighbor's logit in the logit that is calibrated; see
+        :func:`~.calibration.slab_probabilities`.
+    head:
+        (slope, intercept, threshold) of the probability that a head bleeds, or None; see
+        :func:`~.calibration.head_probability`.
     picture:
         How gray pictures are taken, or None if the model takes HU only.
     raw:
@@ -83,6 +109,19 @@ class Manifest:
     sha256: str
     raw: dict
     refinements: dict[tuple[str, int, str, str], Refiner] = field(default_factory=dict)
+    offsets: tuple[int, ...] = ()
+    outside: Outside | None = None
+    neighbor_weight: float = 0.0
+    head: tuple[float, float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.offsets:
+            object.__setattr__(self, "offsets", (0,) * len(self.windows))
+
+    @property
+    def neighborhood(self) -> tuple[int, ...]:
+        """Slabs that the network sees to classify one, as offsets from it, rising; (0,) without neighbors."""
+        return tuple(sorted({0, *self.offsets}))
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
@@ -126,6 +165,7 @@ class Manifest:
             raise ModelError(f"{where} explains {shown['target']!r}, which is not among its classes.")
         if shown["method"] not in METHODS:
             raise ModelError(f"{where} has the unknown default method {shown['method']!r}.")
+        head = data.get("head")
         return cls(
             name=data["name"],
             title=data["title"],
@@ -149,6 +189,10 @@ class Manifest:
             sha256=data["weights"]["sha256"],
             raw=data,
             refinements=_refinements(data, where),
+            offsets=tuple(w.get("slab", 0) for w in entry["windows"]),
+            outside=Outside(**entry["outside"]) if "outside" in entry else None,
+            neighbor_weight=float(data.get("neighbor_weight", 0.0)),
+            head=None if head is None else (head["slope"], head["intercept"], head["threshold"]),
         )
 
     def for_pictures(self) -> Manifest:

@@ -87,7 +87,9 @@ class Recall(Parts):
         if kept is not None:
             return Sampled(ct, self.bundle.manifest, *to_axial(ct), *kept)
         found = yield from super().sampled(ct)
-        self._new[entry] = (found.slabs, found.grid, found.hu), found.hu.nbytes
+        own = (found.slabs, found.grid, found.hu, found.inside)
+        size = found.hu.nbytes + (0 if found.inside is None else found.inside.nbytes)
+        self._new[entry] = own, size
         return found
 
     def maps(self, model: tuple[CamEngine, str] | None, sampled: Sampled) -> Steps[RawMaps]:

@@ -14,6 +14,8 @@ from ..volumes.volume import AIR_HU
 if TYPE_CHECKING:
     import torch
 
+    from ..models.manifest import Outside
+
 BONE_HU = 200.0  # above acute blood, below the vault after averaging over a slab
 _BRAIN_HU, _BRAIN_SHARE = (0.0, 100.0), 0.04  # 23 cm2 of a square of 240 mm
 _EDGE_PIXELS = 3  # a row or column belongs to the skull from so many bony pixels on
@@ -150,23 +152,26 @@ def shows_brain(hu: torch.Tensor) -> torch.Tensor:
 
 
 def warp(
-    hu: torch.Tensor, labels: torch.Tensor, theta: torch.Tensor, size: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Resample HU (linearly) and labels (nearest) by one grid to ``size`` pixels; outside is air.
+    hu: torch.Tensor, labels: torch.Tensor, inside: torch.Tensor, theta: torch.Tensor, size: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Resample HU (linearly), labels (nearest) and a mask (at half) by one grid to ``size`` pixels.
 
-    ``hu``: float32 (n, h, w); ``labels``: integers (n, h, w); ``theta``: (n, 2, 3). Both come back as
-    (n, size, size) in their own types.
+    Beyond the picture is air, without a label, and outside the mask.
+
+    ``hu``: float32 (n, slabs, h, w); ``labels``: integers (n, h, w); ``inside``: bool, of the shape of ``hu``;
+    ``theta``: (n, 2, 3). All come back with ``size`` pixels along each edge, in their own types.
     """
     import torch.nn.functional as F  # noqa: N812
 
     grid = F.affine_grid(theta, [len(hu), 1, size, size], align_corners=False)
-    moved = F.grid_sample(hu[:, None] - AIR_HU, grid, align_corners=False) + AIR_HU
+    moved = F.grid_sample(hu - AIR_HU, grid, align_corners=False) + AIR_HU
     kept = F.grid_sample(labels[:, None].float(), grid, mode="nearest", align_corners=False)
-    return moved[:, 0], kept[:, 0].to(labels.dtype)
+    within = F.grid_sample(inside.float(), grid, align_corners=False) >= 0.5
+    return moved, kept[:, 0].to(labels.dtype), within
 
 
 def vary_hu(hu: torch.Tensor, draw: Draw) -> torch.Tensor:
-    """Return slices (n, size, size) as other scanners might give them.
+    """Return slabs (n, slabs, size, size) as other scanners might give them, those of a head alike.
 
     Blurred, or given noise of up to 6 HU, white or of a soft kernel's grain; stretched by up to 6 % and shifted
     by up to 4 HU (kVp, calibration).
@@ -174,7 +179,7 @@ def vary_hu(hu: torch.Tensor, draw: Draw) -> torch.Tensor:
     import torch
 
     def each(values: torch.Tensor) -> torch.Tensor:
-        return values[:, None, None]
+        return values[:, None, None, None]
 
     hu = hu + each(draw.uniform(-0.6, 0.8).clamp_min(0)) * (_blur(hu) - hu)
     noise = draw.normal(tuple(hu.shape))
@@ -186,4 +191,27 @@ def vary_hu(hu: torch.Tensor, draw: Draw) -> torch.Tensor:
 def _blur(hu: torch.Tensor) -> torch.Tensor:
     import torch.nn.functional as F  # noqa: N812
 
-    return F.avg_pool2d(F.pad(hu[:, None], (1, 1, 1, 1), mode="replicate"), 3, stride=1)[:, 0]
+    return F.avg_pool2d(F.pad(hu, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+
+
+def fill_outside(
+    hu: torch.Tensor, inside: torch.Tensor, outside: Outside, pixel_mm: float, draw: Draw
+) -> torch.Tensor:
+    """As :func:`~..models.preprocess.fill_outside`, the margin being a pixel more or less now and then.
+
+    No two ways to find the inner table agree to the pixel; a network that has seen it moved does not mind.
+    ``hu``, ``inside``: (n, slabs, size, size).
+    """
+    import torch
+    import torch.nn.functional as F  # noqa: N812
+
+    margin = round(outside.margin_mm / pixel_mm)
+    reach = (margin + draw.uniform(-1.5, 1.5).round()).clamp_min(0).long()
+    within = inside.float()
+    result, grown = hu.clone(), within
+    for step in range(int(reach.max()) + 1):
+        if step:
+            grown = F.max_pool2d(grown, 3, 1, 1)
+        own = reach == step
+        result[own] = torch.where(grown[own] > 0, hu[own], hu.new_tensor(outside.hu))
+    return result

@@ -10,8 +10,9 @@ import numpy as np
 from ..cams.engine import Engine
 from ..cams.scaling import scale_maps
 from ..cams.target import Target
+from ..models.calibration import slab_probabilities, smoothed_logits
 from ..models.manifest import Manifest
-from ..models.preprocess import network_input, probabilities
+from ..models.preprocess import network_input
 from ..progress import Progress, silent
 from ..volumes.headgrid import HeadGrid
 from .samples import Samples
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
     import torch
 
 THRESHOLDS = np.round(np.arange(0.05, 0.96, 0.025), 3)
-# A decision threshold calls at most one clean slab in fifty, less than one in a clean head of thirty: a reader who
-# is called in vain too often stops looking, and what is clean in patients is harder than what is clean in phantoms.
+# A decision threshold calls at most one clean slab in fifty: a reader who is called in vain too often stops looking.
 MIN_SPECIFICITY = 0.98
+# The gate leaves so many clean heads silent. Patients are harder than drawings, so more than the 85% that are wanted.
+MIN_SILENT_HEADS = 0.9
+NEIGHBOR_WEIGHTS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 1 / 3)
 
 
 def platt(logits: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
@@ -58,9 +61,98 @@ def decision_threshold(probability: np.ndarray, targets: np.ndarray) -> float:
     return float(np.clip(chosen, 0.05, 0.95))
 
 
-def calibrate(logits: np.ndarray, samples: Samples, classes: tuple[str, ...]) -> dict[str, dict[str, float]]:
-    """Calibration of every class, as the manifest holds it, from validation logits (n, classes)."""
+def by_head(samples: Samples) -> list[np.ndarray]:
+    """Rows of each patient's slabs."""
+    return [np.flatnonzero(samples.patient == patient) for patient in np.unique(samples.patient)]
+
+
+def smoothed_by_head(
+    logits: np.ndarray, samples: Samples, weight: float, intracranial: np.ndarray | None
+) -> np.ndarray:
+    """:func:`~..models.calibration.smoothed_logits` of whole heads, (n, classes)."""
+    result = np.empty_like(logits)
+    for rows in by_head(samples):
+        counts = None if intracranial is None else intracranial[rows]
+        result[rows] = smoothed_logits(logits[rows], weight, counts)
+    return result
+
+
+def choose_neighbor_weight(
+    logits: np.ndarray,
+    samples: Samples,
+    classes: tuple[str, ...],
+    column: int,
+    intracranial: np.ndarray | None,
+) -> float:
+    """Weight of :data:`NEIGHBOR_WEIGHTS` with the lowest log loss after calibration, of one class, over all slabs."""
     targets, weights = samples.targets(classes)
+    truth, counted = targets[:, column], weights[:, column] > 0
+    if intracranial is not None:
+        counted &= intracranial
+    losses = []
+    for weight in NEIGHBOR_WEIGHTS:
+        z = smoothed_by_head(logits, samples, weight, intracranial)[counted, column]
+        slope, intercept = platt(z, truth[counted])
+        z = slope * z + intercept
+        losses.append(np.mean(np.logaddexp(0, z) - truth[counted] * z))
+    return round(NEIGHBOR_WEIGHTS[int(np.argmin(losses))], 3)
+
+
+def calibrate_heads(
+    content: dict, logits: np.ndarray, samples: Samples, intracranial: np.ndarray | None
+) -> None:
+    """Fit the gate of the default target and the probability of a head into ``content``, whose slabs are calibrated.
+
+    The gate is the lowest probability at which :data:`MIN_SILENT_HEADS` of the heads without the target have no slab
+    that passes. A head's probability is calibrated on its largest smoothed logit, and its threshold is where that of
+    a slab is the gate: a head is called where a slab of it is.
+
+    Parameters
+    ----------
+    logits:
+        Smoothed, (n, classes), of whole validation heads.
+    """
+    manifest = Manifest.of(content)
+    column = manifest.class_index(manifest.target)
+    truth = samples.targets(manifest.classes)[0][:, column]
+    highest, bleeds, clean = [], [], []
+    for rows in by_head(samples):
+        own = rows if intracranial is None else rows[intracranial[rows]]
+        if len(own):
+            highest.append(logits[own, column].max())
+            bleeds.append(truth[rows].any())
+            # a head with too little blood to count, or nobody knows how much, is not known to be clean
+            clean.append(bool((samples.truth[rows, 0] == 0).all()))
+    highest, bleeds, clean = np.array(highest), np.array(bleeds, float), np.array(clean)
+    slope, intercept, _ = manifest.calibration[manifest.target]
+    if clean.any():
+        at = np.quantile(highest[clean], MIN_SILENT_HEADS, method="higher")
+        gate = 1 / (1 + np.exp(-(slope * np.nextafter(at, np.inf) + intercept)))
+        content["calibration"][manifest.target]["threshold"] = float(
+            np.ceil(np.clip(gate, 0.05, 0.99) * 1000) / 1000
+        )
+    gate = content["calibration"][manifest.target]["threshold"]
+    known = clean | (bleeds > 0)
+    if 0 < bleeds[known].sum() < known.sum():
+        a, b = platt(highest[known], bleeds[known])
+        at = (np.log(gate / (1 - gate)) - intercept) / slope
+        content["head"] = {
+            "slope": round(a, 5),
+            "intercept": round(b, 5),
+            "threshold": round(float(1 / (1 + np.exp(-(a * at + b)))), 4),
+        }
+
+
+def calibrate(
+    logits: np.ndarray, samples: Samples, classes: tuple[str, ...], counts: np.ndarray | None = None
+) -> dict[str, dict[str, float]]:
+    """Calibration of every class, as the manifest holds it, from validation logits (n, classes).
+
+    ``counts``: slabs that are calibrated on, bool (n,); all by default.
+    """
+    targets, weights = samples.targets(classes)
+    if counts is not None:
+        weights = weights * counts[:, None]
     result = {}
     for column, name in enumerate(classes):
         counted = weights[:, column] > 0
@@ -105,10 +197,13 @@ def dice_curves(
         progress("Measuring maps", done, len(patients))
         rows = np.flatnonzero(samples.patient == patient)
         truth = samples.labels[rows] > 0
-        x = torch.from_numpy(network_input(samples.hu[rows].astype(np.float32), manifest)).to(engine.device)
+        own = samples.rows(rows)
+        seen = network_input(own.seen(manifest).hu.astype(np.float32), manifest)
+        x = torch.from_numpy(seen).to(engine.device)
         with torch.inference_mode():
             logits = network(x).float().cpu().numpy()
-        gate = probabilities(logits, manifest)[:, target.class_index] >= gate_at
+        said = slab_probabilities(logits, manifest, own.intracranial(manifest))
+        gate = said[:, target.class_index] >= gate_at
         raw = {}
         if gate.any():
             chosen = x[torch.from_numpy(gate).to(engine.device)]

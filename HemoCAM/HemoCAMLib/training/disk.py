@@ -23,9 +23,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..explained import Sampled
 from ..models.manifest import Manifest
 from ..phantoms.patient import KINDS
-from ..pipeline import network_slabs
 from ..volumes.padding import padding_to_air
 from ..volumes.reading import read_ct
 from ..volumes.volume import Volume
@@ -190,8 +190,9 @@ def read_case(case: Case, manifest: Manifest, pixel_mm: float | None = None) -> 
     else:
         ct = _stack(case, manifest, pixel_mm)
         numbers = sorted(case.files)
-    _, _, slabs, _, hu = network_slabs(ct, manifest)
-    numbers = list(numbers[: slabs.edges[-1]])
+    sampled = Sampled.of(ct, manifest)
+    edges = sampled.slabs.edges
+    numbers = list(numbers[: edges[-1]])
     strange = sorted(set(case.truth) - set(numbers))
     if strange:
         raise InputError(
@@ -200,15 +201,13 @@ def read_case(case: Case, manifest: Manifest, pixel_mm: float | None = None) -> 
         )
     nothing = (float("nan"),) * len(CLASSES)
     of_slice = np.array([case.truth.get(n, nothing) for n in numbers], np.float32)
-    truth = [
-        _together(of_slice[start:stop]) for start, stop in zip(slabs.edges[:-1], slabs.edges[1:], strict=True)
-    ]
-    count = len(hu)
-    return Samples(
-        np.round(hu).clip(-1024, 3071).astype(np.int16),
+    truth = [_together(of_slice[start:stop]) for start, stop in sampled.slab_slices()]
+    count = len(sampled.hu)
+    return Samples.of(
+        sampled,
         np.full((count, len(KINDS)), np.nan, np.float32),
-        np.zeros(hu.shape, np.uint8),
-        np.full(count, case.number, np.int64),
+        np.zeros(sampled.hu.shape, np.uint8),
+        case.number,
         np.array(truth, np.float32),
     )
 

@@ -28,7 +28,8 @@ def resized(samples: Samples, size: int) -> Samples:
 def as_pictures(samples: Samples, size: int, seed: int) -> Samples:
     """Make screen captures of samples, read back as pictures are: the skull fills :data:`PICTURE_FILL`.
 
-    Slab by slab; those that show too little brain for anyone to capture them count as unknown.
+    Slab by slab, (n, size, size), each alone and whole: ``hu`` comes back as (n, 1, size, size). Those that show too
+    little brain for anyone to capture them count as unknown.
     """
     pictures = _framed(samples, size, torch.Generator().manual_seed(seed))
     shown = np.array([bool(shows_brain(torch.from_numpy(hu)[None].float())) for hu in samples.hu])
@@ -36,33 +37,40 @@ def as_pictures(samples: Samples, size: int, seed: int) -> Samples:
 
 
 def _framed(samples: Samples, size: int, generator: torch.Generator | None) -> Samples:
-    hu, labels = [], []
+    hu, labels, inside = [], [], []
     for start in range(0, len(samples), _BATCH):
         part = slice(start, start + _BATCH)
-        x, y = torch.from_numpy(samples.hu[part]).float(), torch.from_numpy(samples.labels[part])
+        x, y, within = (torch.from_numpy(a[part]) for a in (samples.hu, samples.labels, samples.inside))
+        if x.ndim == 3:
+            x, within = x[:, None], within[:, None]
         picture = torch.full((len(x),), generator is not None)
-        x, y = warp(x, y, Frames.upright(x, picture, PICTURE_FILL), size)
+        theta = Frames.upright(x[:, x.shape[1] // 2].float(), picture, PICTURE_FILL)
+        x, y, within = warp(x.float(), y, within, theta, size)
         if generator is not None:
-            x = capture(x, Draw(len(x), generator, x.device))
-        hu.append(x.half().numpy())
-        labels.append(y.numpy())
-    return Samples(
-        np.concatenate(hu), samples.area_mm2, np.concatenate(labels), samples.patient, samples.truth
+            x = capture(x[:, 0], Draw(len(x), generator, x.device))[:, None]
+            within = torch.ones_like(within)
+        for parts, values in ((hu, x.half()), (labels, y), (inside, within)):
+            parts.append(values.numpy())
+    return replace(
+        samples, hu=np.concatenate(hu), labels=np.concatenate(labels), inside=np.concatenate(inside)
     )
 
 
 def predict(
     network: torch.nn.Module, samples: Samples, manifest: Manifest, done: Callable[[int], None] | None = None
 ) -> np.ndarray:
-    """Logits, float32 (n, classes), of every slab by a plain network; ``done`` is told how many."""
+    """Logits, float32 (n, classes), of every slab by a plain network; ``done`` is told how many.
+
+    ``samples``: whole heads, (n, size, size), or slabs as the network sees them, (n, neighborhood, size, size).
+    """
     network.eval()
     device = next(network.parameters()).device
     out = []
     with torch.inference_mode():
         for start in range(0, len(samples), _BATCH):
-            x = torch.from_numpy(
-                network_input(samples.hu[start : start + _BATCH].astype(np.float32), manifest)
-            )
+            rows = np.arange(start, min(start + _BATCH, len(samples)))
+            part = samples.seen(manifest, rows) if samples.hu.ndim == 3 else samples.rows(rows)
+            x = torch.from_numpy(network_input(part.hu.astype(np.float32), manifest))
             out.append(network(x.to(device)).float().cpu().numpy())
             if done:
                 done(start)
@@ -116,12 +124,13 @@ def examine(trainee: Trainee, samples: Samples, manifest: Manifest) -> dict[str,
     return {**result, "peak": float(hits.mean()) if len(hits) else float("nan")}
 
 
-def some(samples: Samples, count: int, seed: int) -> Samples:
-    """At most ``count`` slabs that are known to bleed or to be clean, half of each if there are enough."""
+def some(samples: Samples, count: int, seed: int) -> np.ndarray:
+    """Rows of at most ``count`` slabs that are known to bleed or to be clean, half of each if there are enough."""
     rng = np.random.default_rng(seed)
-    sides = [rng.permutation(np.flatnonzero(samples.truth[:, 0] == value)) for value in (1, 0)]
+    counts = samples.inside.any(axis=(1, 2))
+    sides = [rng.permutation(np.flatnonzero(counts & (samples.truth[:, 0] == value))) for value in (1, 0)]
     half = [min(len(side), max(count // 2, count - len(other))) for side, other in (sides, sides[::-1])]
-    return samples.rows(np.sort(np.concatenate([side[:n] for side, n in zip(sides, half, strict=True)])))
+    return np.sort(np.concatenate([side[:n] for side, n in zip(sides, half, strict=True)]))
 
 
 class Exam:
@@ -132,13 +141,16 @@ class Exam:
 
     def __init__(self, validation: Samples, manifest: Manifest, count: int, seed: int) -> None:
         self.manifest, self.seed = manifest, seed
-        self.slabs = some(validation, count, seed)
+        rows = some(validation, count, seed)
+        self.slabs = validation.rows(rows)
+        self.in_heads = validation.with_neighbors(manifest.neighborhood, rows)
         self._views: dict[int, tuple[Samples, Samples]] = {}
 
     def score(self, trainee: Trainee, size: int) -> dict[str, float]:
         """Ranks and peaks, as CTs and as pictures, and ``score``: the mean of the target's two areas."""
         if size not in self._views:
-            self._views = {size: (resized(self.slabs, size), as_pictures(self.slabs, size, self.seed))}
+            ct = resized(self.in_heads, size).filled(self.manifest)
+            self._views = {size: (ct, as_pictures(self.slabs, size, self.seed))}
         ct, picture = (examine(trainee, view, self.manifest) for view in self._views[size])
         key = f"auc_{self.manifest.target}"
         score = float(np.nan_to_num(np.mean([ct[key], picture[key]])))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import torch
     from lightning_fabric import Fabric
 
+    from ..models.bundle import Bundle
     from ..volumes.headgrid import Cells
     from .trainee import Trainee
 
@@ -38,6 +39,7 @@ def train(
     work: Path,
     progress: Progress = silent,
     *,
+    initial: Bundle | None = None,
     fabric: Fabric | None = None,
     workers: int | Workshop = 0,
 ) -> torch.nn.Module:
@@ -58,6 +60,8 @@ def train(
         All numbers.
     work:
         A folder, made if missing, for ``checkpoint.pt``, ``log.csv`` (a row an epoch) and ``curves.png``.
+    initial:
+        A model whose weights the network starts from; random ones otherwise.
     fabric:
         Devices and precision, launched; one device otherwise (the GPU if there is one).
     workers:
@@ -74,9 +78,10 @@ def train(
 
     fabric = fabric or launch()
     work.mkdir(parents=True, exist_ok=True)
-    run = _Run(manifest, recipe, fabric)
+    run = _Run(manifest, recipe, fabric, initial)
     identity = {"recipe": repr(recipe), "architecture": repr((manifest.architecture, manifest.options)),
-                "classes": repr(manifest.classes), "devices": fabric.world_size}  # fmt: skip
+                "classes": repr(manifest.classes), "devices": fabric.world_size,
+                "initial": initial.sha256 if initial else ""}  # fmt: skip
     state = load_checkpoint(work, identity)
     if state:
         run.restore(state)
@@ -86,7 +91,10 @@ def train(
     parts = source if isinstance(source, Mixed) else Mixed(((source, 1.0),))
     with hire(workers) as workshop:
         flow = Flow(recipe.pool, recipe.first, recipe.inflow)
-        pools = [Pool(s, workshop, flow, fabric.global_rank, fabric.world_size) for s, _ in parts.parts]
+        pools = [
+            Pool(s, workshop, flow, fabric.global_rank, fabric.world_size, manifest.neighborhood)
+            for s, _ in parts.parts
+        ]
         while run.epoch < recipe.epochs and not run.stopped:
             started = time.monotonic()
             row = _epoch(run, parts, pools, progress)
@@ -108,7 +116,9 @@ def train(
 class _Run:
     """All that changes while training, to be saved and restored: weights, their average, optimiser, schedule."""
 
-    def __init__(self, manifest: Manifest, recipe: Recipe, fabric: Fabric) -> None:
+    def __init__(
+        self, manifest: Manifest, recipe: Recipe, fabric: Fabric, initial: Bundle | None = None
+    ) -> None:
         import torch
         from timm.utils import ModelEmaV3
 
@@ -119,7 +129,10 @@ class _Run:
         columns(manifest.classes)
         torch.manual_seed(recipe.seed)
         network = build_network(manifest, drop_rate=recipe.drop, drop_path_rate=recipe.drop_path)
-        self.trainee: Trainee = fabric.to_device(Trainee(network, manifest, recipe.drop))
+        trainee = Trainee(network, manifest, recipe.drop)
+        if initial is not None:
+            trainee.start_from(initial, manifest)
+        self.trainee: Trainee = fabric.to_device(trainee)
         network.to(memory_format=torch.channels_last)
         self.average = ModelEmaV3(self.trainee, decay=recipe.ema_decay, use_warmup=True)
         self._cells: dict[int, Cells] = {}
@@ -244,11 +257,13 @@ def _step(
     recipe, fabric, classes = run.recipe, run.fabric, run.manifest.classes
     stacked = [
         np.concatenate(arrays)
-        for arrays in zip(*((s.hu, s.labels, s.mapped, *s.targets(classes)) for s in drawn), strict=True)
+        for arrays in zip(
+            *((s.hu, s.labels, s.inside, s.mapped, *s.targets(classes)) for s in drawn), strict=True
+        )
     ]
-    hu, labels, mapped, targets, weights = (torch.from_numpy(a).to(fabric.device) for a in stacked)
+    hu, labels, inside, mapped, targets, weights = (torch.from_numpy(a).to(fabric.device) for a in stacked)
     with torch.no_grad():
-        hu, labels = training_view(hu, labels, size, recipe.captures, generator)
+        hu, labels = training_view(hu, labels, inside, run.manifest, size, recipe.captures, generator)
         masks = class_masks(labels, classes)
         mapped = mapped[:, None].float()
         # blood that was moved out of the picture cannot be asked for

@@ -22,7 +22,7 @@ from ..workers import end_with_parent
 from .samples import Samples, join
 from .sources import Job, Source
 
-_AREA_MM2 = (80.0, 600.0)  # blood below and above which chances no longer change
+_AREA_MM2 = (60.0, 240.0)  # blood below and above which chances no longer change
 _BRAIN = 0.12  # share of the square from which a slab counts as showing a brain whole
 
 
@@ -125,10 +125,20 @@ class Pool:
         Where patients come from, who makes them, and when they enter.
     rank, ranks:
         Of several processes that train together each takes every ``ranks``-th patient.
+    neighborhood:
+        Offsets of the slabs that a drawn slab comes with, as :class:`~..models.manifest.Manifest` has them.
     """
 
-    def __init__(self, source: Source, workshop: Workshop, flow: Flow, rank: int = 0, ranks: int = 1) -> None:
-        self.source, self.workshop, self.flow = source, workshop, flow
+    def __init__(
+        self,
+        source: Source,
+        workshop: Workshop,
+        flow: Flow,
+        rank: int = 0,
+        ranks: int = 1,
+        neighborhood: tuple[int, ...] = (0,),
+    ) -> None:
+        self.source, self.workshop, self.flow, self.neighborhood = source, workshop, flow, neighborhood
         self._own = range(rank, len(source), ranks)
         if not self._own:
             raise InputError(
@@ -191,7 +201,7 @@ class Pool:
             self._chances[side] = np.cumsum(np.concatenate(weights))
 
     def draw(self, bleeding: int, clean: int, rng: np.random.Generator) -> Samples:
-        """Draw slabs at random, with replacement; where one sort is missing the other makes up for it."""
+        """Draw slabs with their neighbors at random, with replacement; one sort makes up for a lack of the other."""
         counts = [bleeding, clean]
         empty = [not len(rows) for rows in self._rows]
         if all(empty):
@@ -203,7 +213,12 @@ class Pool:
             if count:
                 place = np.searchsorted(chances, rng.random(count) * chances[-1], side="right")
                 chosen.append(rows[np.minimum(place, len(rows) - 1)])
-        return join([self._held[place].rows(slice(row, row + 1)) for place, row in np.concatenate(chosen)])
+        return join(
+            [
+                self._held[place].with_neighbors(self.neighborhood, [row])
+                for place, row in np.concatenate(chosen)
+            ]
+        )
 
 
 def _sides(samples: Samples) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
@@ -217,12 +232,15 @@ def _sides(samples: Samples) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
 def _weights(samples: Samples, rows: np.ndarray, bleeding: bool) -> np.ndarray:
     """How often a slab is drawn, relative to the others of its sort.
 
-    Bleeding ones by the area of the blood: what is all but invisible teaches little. Clean ones by the brain
-    that they show: the neck and the air above the head are soon learned.
+    Bleeding ones by the area of the blood: what is all but invisible teaches little. Clean ones alike where the
+    intracranial space is known (without any of it, never); else by the brain that they show: the neck and the air
+    above the head are soon learned.
     """
     if bleeding:
         area = samples.area_mm2[rows].sum(axis=1)
         return np.where(np.isnan(area), _AREA_MM2[0], np.clip(area, *_AREA_MM2))
+    if not samples.inside.all():
+        return samples.inside[rows].any(axis=(1, 2)).astype(float)
     hu = samples.hu[rows]
     brain = ((hu > 0) & (hu < 70)).mean(axis=(1, 2))
     return np.clip(brain / _BRAIN, 0.05, 1.0)

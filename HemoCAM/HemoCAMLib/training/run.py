@@ -86,6 +86,7 @@ def train_bundle(
     cases: Cases | None = None,
     blueprint: Path = BLUEPRINT,
     *,
+    initial: Bundle | None = None,
     fabric: Fabric | None = None,
     stages: tuple[int, ...] | None = None,
     workers: int = 1,
@@ -104,6 +105,8 @@ def train_bundle(
         What to train on.
     blueprint:
         A manifest whose architecture, input, classes and defaults the new bundle takes.
+    initial:
+        A model whose weights the network starts from.
     fabric:
         Devices and precision, launched; one device otherwise.
     stages:
@@ -131,7 +134,17 @@ def train_bundle(
             held = virtual(1000)
             validation = _read(parts[0], workshop, progress) if parts else held
         source = _source(cases, parts, manifest, recipe, cache, fabric.world_size)
-        network = train(source, validation, manifest, recipe, work, progress, fabric=fabric, workers=workshop)
+        network = train(
+            source,
+            validation,
+            manifest,
+            recipe,
+            work,
+            progress,
+            initial=initial,
+            fabric=fabric,
+            workers=workshop,
+        )
         if not fabric.is_global_zero:
             return None
         network = fabric.to_device(network)
@@ -140,6 +153,7 @@ def train_bundle(
         content["training"] = {
             **content["training"],
             "command": command,
+            **({"initial": {"name": initial.manifest.name, "sha256": initial.sha256}} if initial else {}),
             # no path of a machine
             "cases": {k: v for k, v in asdict(cases).items() if k not in ("data", "labels")},
             "recipe": asdict(recipe),

@@ -9,9 +9,11 @@ from torch import nn
 
 from ..cams.receptive import stage_cells
 from ..cams.stages import stage_modules
+from ..errors import OptionError
 from ..models.manifest import Manifest
 
 if TYPE_CHECKING:
+    from ..models.bundle import Bundle
     from ..volumes.headgrid import Cells
 
 
@@ -49,14 +51,60 @@ class Trainee(nn.Module):
         low, width = zip(*((c - w / 2, w) for c, w in manifest.windows), strict=True)
         for name, values in (("low", low), ("width", width), ("mean", manifest.mean), ("std", manifest.std)):
             self.register_buffer(f"window_{name}", torch.tensor(values).view(1, -1, 1, 1), persistent=False)
+        self.around = manifest.neighborhood
+        self.shown = [manifest.neighborhood.index(offset) for offset in manifest.offsets]
         if self.explains:
             with torch.no_grad():
                 network.get_classifier().weight.normal_(std=_START)
                 network.get_classifier().bias.zero_()
 
+    def start_from(self, bundle: Bundle, manifest: Manifest) -> None:
+        """Take the weights of another model, tensor by tensor where the shapes agree.
+
+        Of the first convolution each channel takes the weights of the other model's channel with the same window
+        and slab; a channel that is new there begins with zeros, so that it adds nothing at first.
+
+        Parameters
+        ----------
+        bundle:
+            The other model.
+        manifest:
+            Of this network.
+
+        Raises
+        ------
+        OptionError
+            If the two have no tensor in common.
+        """
+        theirs = {name: tensor.float() for name, tensor in bundle.network().state_dict().items()}
+        own = self.network.state_dict()
+        first = next(name for name, tensor in own.items() if tensor.ndim == 4)
+        channels, others = (list(zip(m.windows, m.offsets, strict=True)) for m in (manifest, bundle.manifest))
+        taken = 0
+        for name, tensor in own.items():
+            source = theirs.get(name)
+            if source is None:
+                continue
+            if name == first and source.shape[1] == len(others) and len(source) == len(tensor):
+                tensor.zero_()
+                for k, channel in enumerate(channels):
+                    if channel in others:
+                        tensor[:, k] = source[:, others.index(channel)]
+            elif source.shape == tensor.shape:
+                tensor.copy_(source)
+            else:
+                continue
+            taken += 1
+        if not taken:
+            raise OptionError(
+                f"The model {bundle.manifest.name} shares no layer with {manifest.architecture}; train without it."
+            )
+
     def channels(self, hu: torch.Tensor) -> torch.Tensor:
-        """HU (n, h, w) to the network's input, as :func:`~..models.preprocess.network_input` does."""
-        shown = ((hu[:, None] - self.window_low) / self.window_width).clamp(0, 1)
+        """HU to the network's input, shapes as in :func:`~..models.preprocess.network_input`."""
+        seen = hu if hu.ndim == 4 else hu[:, None]
+        seen = seen.expand(-1, len(self.around), -1, -1)[:, self.shown]
+        shown = ((seen - self.window_low) / self.window_width).clamp(0, 1)
         x = (shown - self.window_mean) / self.window_std
         return x.contiguous(memory_format=torch.channels_last)
 

@@ -8,8 +8,9 @@ import pytest
 from conftest import ROOT, tiny_manifest
 from HemoCAMLib.errors import ModelError, OptionError
 from HemoCAMLib.models.bundle import DEFAULT_MODEL, Bundle
+from HemoCAMLib.models.calibration import probabilities
 from HemoCAMLib.models.manifest import Manifest
-from HemoCAMLib.models.preprocess import network_input, probabilities, window
+from HemoCAMLib.models.preprocess import network_input, window
 
 
 def test_a_bundle_opens_by_folder_and_by_name(tiny_bundle, monkeypatch):

@@ -109,7 +109,7 @@ def test_training_on_labels_alone_and_on_both(tmp_path):
         np.full_like(mapped.area_mm2, np.nan),
         np.zeros_like(mapped.labels),
         mapped.patient,
-        mapped.truth,
+        truth=mapped.truth,
     )
     recipe = Recipe(**{**QUICK.__dict__, "epochs": 1})
     losses = []

@@ -50,7 +50,8 @@ def test_labels_stay_on_their_voxels_whatever_the_view():
         hu[n, r : r + 5, c : c + 5], labels[n, r : r + 5, c : c + 5] = 3000, 3
     draw = Draw(24, generator(), hu.device)
     theta = Frames().random(hu, torch.arange(24) % 2 == 0, draw)
-    moved, kept = warp(hu, labels, theta, 160)
+    moved, kept, _ = warp(hu[:, None], labels, hu[:, None] > 0, theta, 160)
+    moved = moved[:, 0]
     assert kept.dtype == torch.uint8 and set(kept.unique().tolist()) == {0, 3}
     for n in range(24):
         bright, labelled = (torch.nonzero(m).float().mean(0) for m in (moved[n] > 1950, kept[n] == 3))
@@ -63,16 +64,21 @@ def test_the_box_of_the_skull_is_found_and_fills_the_square():
     hu[0, 20:70, 40:60] = 1000  # rows 20 to 69, columns 40 to 59
     centre, side = skull_box(hu)
     assert centre[0].tolist() == pytest.approx([0.0, -0.1]) and side.item() == pytest.approx(1.0)
-    moved, _ = warp(hu, hu.to(torch.uint8), Frames.upright(hu, torch.tensor([True]), 0.8), 100)
-    rows = torch.nonzero((moved[0] > 0).any(1))
+    theta = Frames.upright(hu, torch.tensor([True]), 0.8)
+    moved, _, within = warp(hu[:, None], hu.to(torch.uint8), hu[:, None] > 0, theta, 100)
+    assert ((moved > 0) == within).float().mean() > 0.99
+    rows = torch.nonzero((moved[0, 0] > 0).any(1))
     assert (rows.min().item(), rows.max().item()) == (10, 89)
     nothing = skull_box(torch.full((2, 64, 64), -1000.0))
     assert nothing[0].tolist() == [[0, 0], [0, 0]] and nothing[1].tolist() == [2, 2]
 
 
 def test_a_view_is_seeded_and_keeps_tissue_in_its_range():
-    hu, labels = heads(), torch.zeros(8, 64, 64, dtype=torch.uint8)
-    one, same, other = (training_view(hu, labels, 64, 0.0, generator(s))[0] for s in (1, 1, 2))
+    hu, labels = heads()[:, None], torch.zeros(8, 64, 64, dtype=torch.uint8)
+    whole, manifest = torch.ones(hu.shape, dtype=torch.bool), small_manifest()
+    one, same, other = (
+        training_view(hu, labels, whole, manifest, 64, 0.0, generator(s))[0] for s in (1, 1, 2)
+    )
     assert torch.equal(one, same) and not torch.equal(one, other)
     assert 28 < float(one[(one > -100) & (one < 150)].median()) < 42
     varied = vary_hu(hu, Draw(8, generator(), hu.device))
