@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..errors import OptionError
+from ..errors import ModelError, OptionError
 from ..steps import Step, Steps
 
 if TYPE_CHECKING:
@@ -103,11 +103,24 @@ class Chain:
         return parts if stop is not None else [*parts, self.head]
 
     def verify(self, network: Module, sample: torch.Tensor) -> None:
-        """Raise :class:`OptionError` unless the chain gives what ``network``, in evaluation mode, gives."""
+        """Check that the chain gives what ``network``, in evaluation mode, gives.
+
+        Raises
+        ------
+        ModelError
+            If the network gives NaN or infinity.
+        OptionError
+            If the chain gives something else than the network.
+        """
         import torch
 
         with torch.inference_mode():
             whole, chained = network(sample), self.finish(sample, 0)
+        if not whole.isfinite().all():
+            raise ModelError(
+                f"The weights of this {type(network).__name__} give logits that are not finite (NaN or infinity); "
+                "get the model again, or train it again."
+            )
         if whole.shape != chained.shape or not torch.allclose(whole, chained, rtol=1e-4, atol=1e-5):
             raise OptionError(
                 f"This {type(network).__name__} is no plain chain of its stages, so it cannot be cut there; "

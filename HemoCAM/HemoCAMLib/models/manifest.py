@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..cams.methods import METHODS
 from ..errors import ModelError, OptionError
+from .files import check_values, one_line, printable, read_json
 
 if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
+
     from ..refinement.refiner import Refiner
 
-_LARGEST_FILE = 20_000_000  # bytes; the shipped one has 24,000
-_LARGEST_NUMBER = 1e15
+_MOST_ERRORS = 100  # of the schema, among which the one that is told is chosen
 Calibration = dict[str, tuple[float, float, float]]
 
 
@@ -128,29 +131,19 @@ class Manifest:
         """Read and check ``model.json``; raise :class:`ModelError` with one sentence if anything is wrong."""
         path = Path(path)
         if not path.is_file():
-            raise ModelError(f"There is no model.json in {path.parent}; a model bundle needs one.")
-        try:
-            if path.stat().st_size > _LARGEST_FILE:
-                raise ModelError(f"{path} is larger than a manifest can be; repair or replace it.")
-            text = path.read_text(encoding="utf-8")
-            data = json.loads(text, parse_constant=_no_number, object_pairs_hook=_no_key_twice)
-        except OSError as error:
-            raise ModelError(f"{path} cannot be read ({error.strerror}).") from None
-        except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, nested without end
-            raise ModelError(f"{path} is not valid JSON ({error}); repair or replace it.") from None
-        return cls.of(data, str(path))
+            raise ModelError(f"There is no model.json in {printable(path.parent)}; a model bundle needs one.")
+        return cls.of(read_json(path), printable(path))
 
     @classmethod
     def of(cls, data: dict, where: str = "The manifest") -> Manifest:
         """Check a manifest's content (JSON values) and name its parts; ``where`` opens error sentences."""
-        from jsonschema import Draft202012Validator
         from jsonschema.exceptions import best_match
 
-        _check_numbers(data, where)
-        problem = best_match(Draft202012Validator(_schema()).iter_errors(data))
+        check_values(data, where)
+        problem = best_match(islice(_validator().iter_errors(data), _MOST_ERRORS))
         if problem:
-            place = "/".join(str(p) for p in problem.absolute_path) or "its top level"
-            message = problem.message if len(problem.message) < 160 else problem.message[:160] + "..."
+            place = "/".join(one_line(p, 60) for p in problem.absolute_path) or "its top level"
+            message = one_line(problem.message)
             raise ModelError(f"{where} does not describe a model bundle: at {place}, {message}.")
         entry, shown = data["input"], data["explanation"]
         channels = len(entry["windows"])
@@ -231,33 +224,6 @@ class Manifest:
         return self.classes.index(target)
 
 
-def _no_number(constant: str) -> float:
-    """Refuse NaN, Infinity and -Infinity, which JSON does not have and Python reads all the same."""
-    raise ValueError(f"{constant} is no number")
-
-
-def _no_key_twice(pairs: list[tuple[str, object]]) -> dict:
-    keys = [key for key, _ in pairs]
-    if len(set(keys)) < len(keys):
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {twice[:60]!r} stands there twice")
-    return dict(pairs)
-
-
-def _check_numbers(data: object, where: str) -> None:
-    """Refuse numbers that are not finite or beyond all that a manifest can mean (1e999 is read as infinite)."""
-    waiting = [data]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict):
-            waiting += value.values()
-        elif isinstance(value, list):
-            waiting += value
-        elif isinstance(value, float | int) and not abs(value) <= _LARGEST_NUMBER:
-            shown = str(value) if isinstance(value, float) else "a number of too many digits"
-            raise ModelError(f"{where} holds {shown}; a manifest's numbers are finite and below 1e15.")
-
-
 def _calibration(entry: dict) -> Calibration:
     return {name: (v["slope"], v["intercept"], v["threshold"]) for name, v in entry.items()}
 
@@ -295,3 +261,20 @@ def allowed_options() -> set[str]:
 @cache
 def _schema() -> dict:
     return json.loads((Path(__file__).parent / "model.schema.json").read_text(encoding="utf-8"))
+
+
+@cache
+def _validator() -> Validator:
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
+
+    def is_integer(
+        _: object, value: object
+    ) -> bool:  # in JSON Schema 256.0 is an integer; for timm it is none
+        return isinstance(value, int) and not isinstance(value, bool)
+
+    def is_array(_: object, value: object) -> bool:  # content that is yet to be written may hold tuples
+        return isinstance(value, list | tuple)
+
+    checker = Draft202012Validator.TYPE_CHECKER.redefine_many({"integer": is_integer, "array": is_array})
+    return extend(Draft202012Validator, type_checker=checker)(_schema())

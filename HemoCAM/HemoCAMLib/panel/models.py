@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ModelError
 from ..models.bundle import DEFAULT_MODEL, find_bundle, model_folders
+from ..models.files import read_file, read_json
+
+_LARGEST_CARD = 1_000_000  # bytes; the shipped one has 6,000
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,8 @@ class ModelInfo:
         """
         folder = find_bundle(name_or_folder or DEFAULT_MODEL)
         path = folder / "model.json"
+        data = read_json(path)
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
             shown = data["explanation"]
             return cls(
                 folder,
@@ -57,7 +59,7 @@ class ModelInfo:
                 str(shown["method"]),
                 int(shown["stage"]),
             )
-        except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise ModelError(
                 f"{path} does not describe a model ({error!r}); choose another folder."
             ) from None
@@ -65,8 +67,8 @@ class ModelInfo:
     def card(self) -> str:
         """Return the card in Markdown: the file README.md beside the weights, or a word that there is none."""
         try:
-            return (self.folder / "README.md").read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
+            return read_file(self.folder / "README.md", _LARGEST_CARD, self.folder).decode("utf-8")
+        except (ModelError, UnicodeDecodeError):
             return (
                 f"# {self.name}\n\n{self.title}\n\nThis model comes without a card (README.md): nothing is known of "
                 "what it was trained on or how well it does. Not for clinical use.\n"
