@@ -533,21 +533,22 @@ def fill(value, path):
 
 @st.composite
 def attacks(draw):
-    """A manifest to which :func:`mutations` and up to two hostile entries were done."""
-    content = draw(mutations())
-    for _ in range(draw(st.integers(0, 2))):
-        at = content if draw(st.booleans()) else content.get("architecture")
-        while isinstance(at, dict) and at:
-            key = draw(st.sampled_from(sorted(at)) | EVIL_KEYS)
-            if isinstance(at.get(key), dict) and draw(st.booleans()):
-                at = at[key]
-                continue
-            at[key] = draw(EVIL | st.dictionaries(EVIL_KEYS, EVIL, max_size=2))
-            break
+    """A manifest, now and then one of :func:`mutations`, with one or two hostile entries."""
+    content = draw(mutations()) if draw(st.integers(0, 3)) == 3 else json.loads(json.dumps(tiny_manifest()))
+    for _ in range(draw(st.integers(1, 2))):
+        at = content
+        if draw(st.booleans()) and isinstance(content.get("architecture"), dict):
+            at = content["architecture"].setdefault("options", {})
+        while isinstance(at, dict):
+            key = draw(EVIL_KEYS | st.sampled_from(sorted(at))) if at else draw(EVIL_KEYS)
+            if not isinstance(at.get(key), dict) or draw(st.booleans()):
+                at[key] = draw(st.just("HERE") | EVIL)
+                break
+            at = at[key]
     return content
 
 
-@settings(max_examples=200)
+@settings(max_examples=300)
 @given(content=attacks())
 def test_a_changed_bundle_is_opened_or_refused_and_nothing_else_is_touched(
     content, tiny_bundle, tmp_path_factory, watch
