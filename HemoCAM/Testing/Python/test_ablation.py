@@ -213,6 +213,10 @@ def test_ingredients_of_the_training_are_left_out_and_nothing_else():
     assert (
         replace(recipe, captures=RECIPE.captures, evidence=RECIPE.evidence, overlap=RECIPE.overlap) == RECIPE
     )
-    assert Manifest.of(content).windows == ((40.0, 80.0),)
-    assert content["classes"] == blueprint["classes"] and len(blueprint["input"]["windows"]) == 3
+    manifest = Manifest.of(content)
+    assert manifest.windows == ((40.0, 80.0), (60.0, 120.0), (60.0, 120.0)) and manifest.offsets == (0, -1, 1)
+    assert content["classes"] == blueprint["classes"] and len(blueprint["input"]["windows"]) == 5
+    alone = Manifest.of(without(RECIPE, blueprint, ("neighbors", "intracranial"))[1])
+    assert alone.neighborhood == (0,) and len(alone.windows) == 3 and alone.outside is None
+    assert Manifest.of(without(RECIPE, blueprint, ("neighbors",))[1]).outside is not None
     assert generator_part(("noise", "evidence", "tilt")) == ("noise", "tilt")
