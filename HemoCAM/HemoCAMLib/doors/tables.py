@@ -73,6 +73,7 @@ def summary(
         "options": asdict(options),
         "result": {
             "target": options.target,
+            **_of_head(analysis),
             "highest_probability": round(float(target[top]), 6),
             "at_slices": sorted((int(indices[start]), int(indices[stop - 1]))),
             "slices_gated_in": int(analysis.gate[analysis.slabs.of_slice].sum()),
@@ -92,6 +93,16 @@ def summary(
         "timings_s": {k: round(v, 3) for k, v in timings.items()},
         "versions": _versions(),
     }
+
+
+def _of_head(analysis: Analysis) -> dict:
+    """What a model that knows heads and their intracranial space says of the whole; empty for one that does not."""
+    explained, found = analysis.explained, {}
+    if explained.head_probability is not None:
+        found["head_probability"] = round(explained.head_probability, 6)
+    if explained.sampled.intracranial is not None:
+        found["slabs_without_intracranial_content"] = int((~explained.sampled.intracranial).sum())
+    return found
 
 
 def regions_ml(mask: Volume) -> list[float]:

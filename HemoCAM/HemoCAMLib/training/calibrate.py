@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -128,9 +129,8 @@ def calibrate_heads(
     if clean.any():
         at = np.quantile(highest[clean], MIN_SILENT_HEADS, method="higher")
         gate = 1 / (1 + np.exp(-(slope * np.nextafter(at, np.inf) + intercept)))
-        content["calibration"][manifest.target]["threshold"] = float(
-            np.ceil(np.clip(gate, 0.05, 0.99) * 1000) / 1000
-        )
+        rounded = math.ceil(min(max(float(gate), 0.05), 0.99) * 1000) / 1000
+        content["calibration"][manifest.target]["threshold"] = rounded
     gate = content["calibration"][manifest.target]["threshold"]
     known = clean | (bleeds > 0)
     if 0 < bleeds[known].sum() < known.sum():

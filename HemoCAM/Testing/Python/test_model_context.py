@@ -277,3 +277,15 @@ def test_the_pipeline_calls_no_slab_without_a_brain(context_bundle):
     assert (found.probabilities[sampled.intracranial] > 0).all()
     head = found.explained.head_probability
     assert 0 < head < 1
+
+
+def test_the_summary_names_the_head(context_bundle):
+    from drawn_heads import virtual_scan
+    from HemoCAMLib.doors.tables import summary
+    from HemoCAMLib.pipeline import Options, analyse
+
+    found = analyse(virtual_scan(), context_bundle, Options(method="hirescam", stage=2))
+    result = summary(found, context_bundle, None, None, {})["result"]
+    assert result["head_probability"] == pytest.approx(found.explained.head_probability, abs=1e-6)
+    empty = ~found.explained.sampled.intracranial
+    assert result["slabs_without_intracranial_content"] == empty.sum() > 0
