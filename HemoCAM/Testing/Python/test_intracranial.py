@@ -81,11 +81,91 @@ def test_a_mirrored_head_has_a_mirrored_space():
 
 
 @pytest.mark.parametrize(
-    "body", [bottle(), on_dense_headrest(bottle()), torso("chest")], ids=["water", "rest", "chest"]
-)
-def test_where_there_is_no_skull_there_is_little_or_nothing(body):
-    hu = body.array[:, :128, :128].astype(np.float32)
-    assert intracranial_mask(hu, PIXEL, SLAB).mean() < 0.06
+    "body",
+    [bottle(), on_dense_headrest(bottle()), on_dense_headrest(torso("chest", size=0.5, fat=False)), torso("belly")],
+    ids=["water", "water on a headrest", "child's chest on a headrest", "belly"],
+)  # fmt: skip
+def test_where_there_is_no_skull_there_is_nothing(body):
+    assert intracranial_mask(body.array.astype(np.float32), PIXEL, SLAB).mean() < 0.002
+
+
+def test_the_headrest_changes_nothing():
+    plain, rest = head(), on_dense_headrest(head())
+    assert (plain.array != rest.array).any()
+    np.testing.assert_array_equal(
+        intracranial_mask(rest.array.astype(np.float32), PIXEL, SLAB),
+        intracranial_mask(plain.array.astype(np.float32), PIXEL, SLAB),
+    )
+
+
+def test_padding_changes_nothing():
+    hu, *_ = drawn()
+    padded = hu.copy()
+    corner = np.hypot(*np.meshgrid(*[np.arange(128) - 63.5] * 2)) > 66
+    padded[:, corner] = -3024
+    np.testing.assert_array_equal(intracranial_mask(padded, PIXEL, SLAB), intracranial_mask(hu, PIXEL, SLAB))
+
+
+def test_a_tilted_stack_is_found_as_an_upright_one():
+    hu, *_ = drawn()
+    shifts = [round(np.tan(np.deg2rad(18)) * SLAB / PIXEL * (k - 15)) for k in range(30)]
+    tilted = np.stack([np.roll(plane, s, axis=0) for plane, s in zip(hu, shifts, strict=True)])
+    found = intracranial_mask(tilted, PIXEL, SLAB)
+    back = np.stack([np.roll(plane, -s, axis=0) for plane, s in zip(found, shifts, strict=True)])
+    upright = intracranial_mask(hu, PIXEL, SLAB)
+    assert 2 * (back & upright).sum() / (back.sum() + upright.sum()) > 0.98
+
+
+def test_gas_against_the_inner_table_is_inside_and_a_sinus_is_not():
+    hu, r, z, y = drawn()
+    gas = (r < 0.955) & (y < -62) & (np.abs(z - 10) < 10)
+    sinus = (r > 0.97) & (r < 1.03) & (y < -75) & (np.abs(z - 10) < 10)
+    hu[gas] = -950
+    without = intracranial_mask(hu, PIXEL, SLAB)
+    assert gas.sum() > 500 and without[gas].mean() > 0.95
+    hu[gas], hu[sinus] = 34, -950
+    assert sinus.sum() > 50 and not intracranial_mask(hu, PIXEL, SLAB)[sinus].any()
+
+
+@pytest.mark.parametrize("fat", [False, True], ids=["a lobe", "an orbit"])
+def test_a_cavity_below_the_brain_belongs_to_it_unless_it_holds_an_orbits_fat(fat):
+    """The roof between them is thinner than a slab, so that one lies right below the other."""
+    hu, r, _z, _y = drawn()
+    x, y = np.meshgrid(*[(np.arange(128) - 63.5) * PIXEL] * 2)
+    slab = 8
+    hu[:slab] = -1000  # the lowest slab of the stack
+    far = np.hypot(x - 30, y + 40)
+    bone = (r[slab] < 1.05) & (np.hypot(x, y) < 200)
+    hu[slab][bone] = 900
+    hu[slab][(np.abs(y - 30) < 25) & (np.abs(x) < 35)] = 34
+    hu[slab][far < 20] = -90 if fat else 34
+    hu[slab][far < 12] = 15
+    found = intracranial_mask(hu, PIXEL, SLAB)[slab]
+    assert found[(np.abs(y - 30) < 20) & (np.abs(x) < 30)].all()
+    assert found[far < 10].mean() == (0 if fat else 1)
+
+
+def test_all_cavities_of_a_single_slice_are_found():
+    x, y = np.meshgrid(*[(np.arange(128) - 63.5) * PIXEL] * 2)
+    hu = np.where(np.hypot(x / 75, y / 90) < 1, 900.0, -1000.0).astype(np.float32)
+    cavities = [np.hypot(x - cx, y - cy) < 24 for cx, cy in ((-32, -30), (32, -30), (0, 40))]
+    for cavity in cavities:
+        hu[cavity] = 34
+    found = intracranial_mask(hu[None], PIXEL, SLAB)[0]
+    assert all(found[cavity].mean() > 0.9 for cavity in cavities) and not found[hu != 34].any()
+
+
+def test_a_spinal_canal_below_the_head_is_left_out():
+    hu, *_ = drawn()
+    x, y = np.meshgrid(*[(np.arange(128) - 63.5) * PIXEL] * 2)
+    below = np.full((4, 128, 128), -1000, np.float32)
+    below[:, np.hypot(x, y) < 70] = 40
+    below[:, np.hypot(x, y - 20) < 28] = 900
+    below[:, np.hypot(x, y - 20) < 15] = 15
+    found = intracranial_mask(np.concatenate([below, hu[6:]]), PIXEL, SLAB)
+    assert not found[:4].any() and found[6:20].any(axis=(1, 2)).all()
+    alone = intracranial_mask(hu[6:], PIXEL, SLAB)
+    np.testing.assert_array_equal(found[5:], alone[1:])
 
 
 def test_nothing_encloses_air():
