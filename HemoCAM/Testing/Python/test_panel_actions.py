@@ -142,13 +142,20 @@ def test_another_place_or_other_voxels_are_another_key(slicer):
     assert len(set(keys)) == 3
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"name": "x"}'])
-def test_a_broken_model_is_one_sentence(tmp_path, content, slicer):
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("", r"is not valid JSON .*repair or replace it\.$"),
+        ("[]", r"does not hold a JSON object; repair or replace it\.$"),
+        ('{"name": "x"}', r"does not describe a model .*choose another folder\.$"),
+    ],
+)
+def test_a_broken_model_is_one_sentence(tmp_path, content, sentence, slicer):
     from HemoCAMLib.errors import ModelError
     from HemoCAMLib.panel.models import ModelInfo
 
     (tmp_path / "model.json").write_text(content, encoding="utf-8")
-    with pytest.raises(ModelError, match=r"does not describe a model .*choose another folder\.$"):
+    with pytest.raises(ModelError, match=sentence):
         ModelInfo.read(str(tmp_path))
 
 
