@@ -38,7 +38,7 @@ def add_to(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         "--healthy",
         type=float,
         metavar="FRACTION",
-        help="part of patients without a hemorrhage (default: 0.36)",
+        help="part of patients without a hemorrhage (default: 0.5)",
     )
     command.add_argument(
         "--kinds", nargs="+", metavar="KIND", help="hemorrhages that may occur (default: all)"

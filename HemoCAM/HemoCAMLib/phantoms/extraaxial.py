@@ -21,14 +21,14 @@ def epidural(head: Head, rng: np.random.Generator, ml: float, story: Story) -> B
 
 def subdural(head: Head, rng: np.random.Generator, ml: float, story: Story) -> Bleeding | None:
     """A crescent over one hemisphere; sometimes a film along the falx or on the tentorium."""
-    site = str(rng.choice(["convexity", "falx", "tentorium"], p=[0.84, 0.1, 0.06]))
+    site = str(rng.choice(["convexity", "falx", "tentorium"], p=[0.66, 0.2, 0.14]))
     fading = rng.random() < 0.28 and "subacute" not in story.without
     hu = draw_hu(rng, "subacute subdural" if fading else "subdural blood")
     look = {"hu": hu, "mottle_hu": rng.uniform(0, 8)}
     side = int(rng.choice([-1, 1]))
     along = rng.uniform((-60, 5), (60, 50))
     field = SmoothField.draw(rng, 12)
-    if site == "convexity" or ml > 25:
+    if site == "convexity" or ml > 40:
         steep = rng.uniform(1.2, 2.5)
         return _under_the_skull(head, rng, ml, (5, 14), steep, look, story, crescent=True)
     frame = head.frame

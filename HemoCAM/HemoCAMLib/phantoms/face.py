@@ -13,15 +13,20 @@ from .shapes import Point, at_most, blend, chain, ellipsoid, fill
 AIR = -1000.0
 
 # Centre lines (x, y, z, radius) in mm of bones on both sides: cheek bone and its arch, jaw, pterygoid process,
-# wing of the sphenoid, first vertebra.
+# wing of the sphenoid, lower and upper jaw, first and second vertebra.
 BONES_PAIRED = [
     [(44, -74, -50, 5.0), (58, -56, -47, 4.0), (67, -28, -44, 2.4), (64, -2, -42, 3.0)],
-    [(56, -2, -50, 3.5), (54, -6, -62, 4.0), (51, -14, -84, 5.0)],
+    [(56, -2, -50, 3.5), (54, -6, -62, 4.0), (50, -16, -88, 5.5), (34, -58, -96, 6.0), (8, -82, -96, 7.0)],
+    [(30, -60, -84, 5.0), (22, -78, -82, 5.0), (6, -88, -82, 5.5)],
+    [(18, 14, -92, 6.0), (16, 16, -108, 6.0)],
     [(14, -30, -48, 3.0), (17, -26, -72, 2.2)],
     [(43, -64, -38, 2.5), (36, -42, -36, 3.5)],
     [(22, 16, -76, 8.0), (14, 10, -76, 4.0)],
 ]
-BONES_MIDLINE = [[(0, 10, -84, 5.0), (0, 9, -66, 4.0)]]
+BONES_MIDLINE = [
+    [(0, 8, -108, 8.0), (0, 10, -84, 5.0), (0, 9, -66, 4.0)],
+    [(14, 44, -96, 3.5), (0, 54, -98, 5.0), (-14, 44, -96, 3.5)],
+]
 
 
 class Face:
@@ -122,7 +127,7 @@ class Face:
             x, y, z = frame.at(window)
             part = hu[window]
             turn = -side * 0.35
-            cone = ellipsoid(x, y, z, (side * 29, -68, -37), (18, 30, 17 + 0.5 * self.roof), turn)
+            cone = ellipsoid(x, y, z, (side * 29, -68, -37), (18, 30, 15.5 + 0.42 * self.roof), turn)
             blend(part, (0.6 * self.bone_hu), fill(cone + 2.2, frame.edge) * (part > -300))
             blend(part, self.fat_hu, fill(cone, frame.edge) * (part > -700))
             apex = (side * 16, -40, -34)

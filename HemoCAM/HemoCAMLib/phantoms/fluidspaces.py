@@ -55,7 +55,7 @@ def intraventricular(head: Head, rng: np.random.Generator, ml: float, story: Sto
 def subarachnoid(head: Head, rng: np.random.Generator, ml: float, story: Story) -> Bleeding | None:
     """Blood in sulci, fissures and cisterns of a region."""
     side = rng.choice([-1, 1])
-    site = str(rng.choice(["basal", "sylvian", "convexity"], p=[0.35, 0.25, 0.4]))
+    site = str(rng.choice(["basal", "sylvian", "convexity", "vertex"], p=[0.32, 0.23, 0.3, 0.15]))
     target = rng.normal(0, 1, 3) * (1, 1, 0.7) + (0, 0, 0.4)
     jitter = rng.normal(0, 4, 3)
     field = SmoothField.draw(rng, 18)
@@ -63,7 +63,12 @@ def subarachnoid(head: Head, rng: np.random.Generator, ml: float, story: Story) 
     swell = rng.uniform(0.22, 0.5)
     hu, mottle_hu = draw_hu(rng, "subarachnoid blood"), rng.uniform(0, 5)
     frame = head.frame
-    if site == "convexity":
+    if site == "vertex":
+        target = np.array([side * abs(jitter[0]) * 5, target[1] * 30, 72])
+        where = (head.depth > 2) & (head.depth < 9) & (frame.z > 40)
+        found = head.nearest(target, where)
+        centre = np.array([0.0, 0, 64]) if found is None else found
+    elif site == "convexity":
         where = (head.depth > 2) & (head.depth < 5) & (frame.z > -5)
         found = head.nearest(target / np.linalg.norm(target) * (66, 82, 73), where)
         centre = np.array([0.0, 0, 70]) if found is None else found

@@ -18,7 +18,7 @@ MAKERS = dict(zip(KINDS, (epidural, intraparenchymal, intraventricular, subarach
 # Order of bleeding: the first push the brain aside, the last fill what is left. How often a kind has two or
 # three foci (contusions, both sides), where no volume is asked for.
 _ORDER = ("intraparenchymal", "epidural", "subdural", "intraventricular", "subarachnoid")
-_SEVERAL = dict(zip(_ORDER, (0.15, 0.04, 0.14, 0.0, 0.15), strict=True))
+_SEVERAL = dict(zip(_ORDER, (0.18, 0.04, 0.18, 0.0, 0.2), strict=True))
 
 
 # How often blood of a kind shows a fluid level, and clouds of other density, if there is enough of it.
@@ -66,7 +66,7 @@ def bleed(
         share = torch.zeros_like(head.hu)
         several = rng.random() < _SEVERAL[kind] and lesion_ml is None
         for part in rng.dirichlet([1.5] * int(rng.integers(2, 4))) if several else [1.0]:
-            ml = float(max(wished[kind] * part, 0.5))
+            ml = float(max(wished[kind] * part, 0.3))
             bleeding = MAKERS[kind](head, rng, ml, story)
             if bleeding is None:
                 continue

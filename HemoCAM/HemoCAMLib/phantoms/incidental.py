@@ -86,16 +86,16 @@ class Incidentals:
         side, mm = int(rng.choice([-1, 1])), rng.uniform(0.9, 1.6)
         if self.contrast or "dense_vessels" in without:
             return
-        if picks[0] < 0.07:
+        if picks[0] < 0.16:
             self.sinus_hu = values[0]
-        if picks[1] < 0.04:
+        if picks[1] < 0.06:
             self.dense_artery = (side, values[1])
-        if picks[2] < 0.12:
+        if picks[2] < 0.24:
             self.dura_hu, self.dura_mm = values[2], mm
 
     @staticmethod
     def _draw_calcium(rng: np.random.Generator) -> list[tuple[Point, Point, float]]:
-        """Pineal, choroid plexus, pallidum, falx: (centre, radii, HU)."""
+        """Pineal, choroid plexus, pallidum, carotid siphons, vertebral arteries, falx: (centre, radii, HU)."""
         found = []
         if rng.random() < 0.55:
             r = rng.uniform(0.8, 3.2)
@@ -111,8 +111,14 @@ class Incidentals:
             for side in (-1, 1):
                 r = rng.uniform(1, 4)
                 found.append(((side * 18, rng.uniform(-18, -8), 2), (r, r * 1.5, r), rng.uniform(55, 180)))
-        for _ in range(rng.poisson(0.35)):
-            place = (0, rng.uniform(-75, -50), rng.uniform(15, 50))
+        if rng.random() < 0.3:
+            for side in (-1, 1):
+                place = (side * rng.uniform(10, 13), rng.uniform(-20, -12), rng.uniform(-28, -20))
+                found.append((place, tuple(rng.uniform(0.7, 2.2, 3)), rng.uniform(130, 700)))
+        if rng.random() < 0.12:
+            found.append(((rng.choice([-1, 1]) * 5, 2, -56), (1.5, 1.5, 3), rng.uniform(130, 500)))
+        for _ in range(rng.poisson(0.5)):
+            place = (0, rng.choice([-1, 1]) * rng.uniform(40, 75), rng.uniform(15, 60))
             found.append(
                 (place, (rng.uniform(0.6, 2), rng.uniform(2, 10), rng.uniform(2, 8)), rng.uniform(80, 500))
             )

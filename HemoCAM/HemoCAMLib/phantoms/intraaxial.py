@@ -16,7 +16,7 @@ from .tissues import draw_hu
 # Where a bleeding in the tissue lies, alone or with blood in the ventricles (after Qureshi et al., "Spontaneous
 # intracerebral hemorrhage", NEJM 2001).
 _SITES = ("basal ganglia", "thalamus", "lobe", "cerebellum", "pons")
-_ALONE = (0.4, 0.12, 0.34, 0.1, 0.04)
+_ALONE = (0.33, 0.1, 0.34, 0.16, 0.07)
 _BREAKING_IN = (0.48, 0.34, 0.1, 0.06, 0.02)
 
 
@@ -26,7 +26,7 @@ def radius_of(ml: float) -> float:
 
 
 # An infarct that bleeds: faint spots in a wide edema. How often, among bleedings of up to so many ml.
-_PETECHIAL, _PETECHIAL_ML = 0.2, 8.0
+_PETECHIAL, _PETECHIAL_ML = 0.25, 12.0
 
 
 def intraparenchymal(head: Head, rng: np.random.Generator, ml: float, story: Story) -> Bleeding | None:
@@ -40,7 +40,8 @@ def intraparenchymal(head: Head, rng: np.random.Generator, ml: float, story: Sto
     fine = SmoothField.draw(rng, max(0.25 * radius, 3.0))
     halo = rng.uniform(0.05, 0.6) * radius + rng.uniform(1, 5)
     halo_hu = rng.uniform(2, 18)
-    fading = rng.random() < 0.12
+    # small and fading hematomas are faint: a third of those up to 6 ml, some of the others
+    fading = rng.random() < (0.33 if ml < 6 else 0.14)
     hu = draw_hu(rng, "subacute hematoma" if fading and "subacute" not in story.without else "hematoma")
     mottle_hu = rng.uniform(0, 9)
     strength = float(np.clip(rng.uniform(0.1, 1.05), 0, 1))

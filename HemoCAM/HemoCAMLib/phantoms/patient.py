@@ -28,11 +28,13 @@ class Patient:
 
     ``ct``: HU, int16, shape (K, J, I), canonical axial order; sheared if the gantry was tilted. ``labels``: on
     the same grid, uint8, 0 for none, else index in :data:`KINDS` + 1, for the kind that fills at least half of
-    the voxel. ``description``: what was drawn, as JSON values.
+    the voxel. ``intracranial``: uint8 on the same grid, 1 where the space inside the skull (brain, fluid, dura and
+    blood) fills at least half of the voxel. ``description``: what was drawn, as JSON values.
     """
 
     ct: Volume
     labels: Volume
+    intracranial: Volume
     spec: PatientSpec
     description: dict
 
@@ -54,9 +56,10 @@ def make_patient(spec: PatientSpec, device: torch.device | str = "cpu") -> Patie
     """
     from .render import render  # torch is loaded when the first patient is made
 
-    ct, labels, affine, description = render(spec, device)
+    ct, labels, inside, affine, description = render(spec, device)
     volume = Volume(ct, affine, name="virtual patient", source={"kind": "virtual patient", "seed": spec.seed})
-    return Patient(volume, volume.like(labels, "hemorrhage"), spec, description)
+    labels, inside = volume.like(labels, "hemorrhage"), volume.like(inside, "intracranial space")
+    return Patient(volume, labels, inside, spec, description)
 
 
 def make_patients(specs: Iterable[PatientSpec], device: torch.device | str = "cpu") -> Iterator[Patient]:

@@ -7,7 +7,7 @@ import numpy as np
 KINDS = ("epidural", "intraparenchymal", "intraventricular", "subarachnoid", "subdural")
 
 # Part of patients without a hemorrhage.
-HEALTHY = 0.36
+HEALTHY = 0.5
 
 # Which hemorrhages a bleeding patient has, and how many of a thousand have exactly these: hypertensive bleeds
 # that break into the ventricles, aneurysms, and trauma with several kinds at once. Kinds are less unequal than
@@ -34,11 +34,11 @@ COMBINATIONS = {
 # Volumes in ml: the usual range, and the tail of small ones with its share. For hematomas in the tissue
 # Broderick et al., Stroke 24 (1993), separate small, middle and large at 30 and 60 ml.
 _ML = {
-    "epidural": ((8.0, 100.0), (1.0, 8.0), 0.22),
-    "intraparenchymal": ((6.0, 110.0), (0.5, 6.0), 0.24),
-    "intraventricular": ((4.0, 40.0), (0.7, 4.0), 0.25),
-    "subarachnoid": ((6.0, 60.0), (0.8, 6.0), 0.22),
-    "subdural": ((12.0, 120.0), (2.0, 12.0), 0.22),
+    "epidural": ((8.0, 100.0), (0.8, 8.0), 0.3),
+    "intraparenchymal": ((6.0, 110.0), (0.3, 6.0), 0.4),
+    "intraventricular": ((4.0, 40.0), (0.4, 4.0), 0.35),
+    "subarachnoid": ((6.0, 60.0), (0.4, 6.0), 0.4),
+    "subdural": ((12.0, 120.0), (1.0, 12.0), 0.38),
 }
 
 

@@ -53,7 +53,7 @@ class Painter:
     def __init__(self, spec: PatientSpec) -> None:
         anatomy = spec.stream("anatomy")
         self.scale = tuple(np.clip(anatomy.normal(1.0, 0.045, 3), 0.9, 1.1).tolist())
-        self.skull = Skull(anatomy, spec.without)
+        self.skull = Skull(anatomy, spec.stream("bone"), spec.without)
         self.brain = Brain(anatomy, spec.without)
         self.incidental = Incidentals(anatomy, spec.stream("dense"), spec.without)
         self.warp = Warp.draw(anatomy, 42.0, float(anatomy.uniform(0.8, 2.2)))
@@ -83,32 +83,38 @@ class Painter:
     def _paint_block(self, frame: Frame) -> tuple[Tensor, ...]:
         """Paint a block; return the layers in the order of ``_LAYERS_IN_AIR``."""
         vault, edge = self.skull.vault_depth(frame)
-        depth, base, thick = self.skull.depth(frame, vault)
-        hu, skin = self.skull.paint(frame, vault, edge, base, thick)
+        relief = self.skull.relief(frame)
+        vault -= relief
+        depth, wall, base, thick = self.skull.depth(frame, vault, edge)
+        hu, skin = self.skull.paint(frame, vault, edge, base, thick, relief)
         self.sutures.paint(frame, vault, hu)
-        cavity, fluid, ventricle = self.brain.paint(frame, depth, edge, hu)
+        cavity, fluid, ventricle = self.brain.paint(frame, depth, wall, hu)
         dura = self.incidental.paint(frame, depth, cavity, fluid, hu)
         self.surgery.paint(frame, vault, cavity, hu)
         return hu, depth, vault, cavity, fluid, ventricle, dura, skin
 
 
 @torch.inference_mode()
-def render(spec: PatientSpec, device: torch.device | str) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict]:
-    """Return HU (int16) and labels (uint8) of shape (K, J, I), the IJK-to-RAS matrix and the description."""
+def render(
+    spec: PatientSpec, device: torch.device | str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict]:
+    """Return HU (int16), labels and intracranial space (uint8), all (K, J, I), IJK-to-RAS matrix, description."""
     device = torch.device(device)
     with torch.autocast(device.type, enabled=False):
         return _render(spec, device)
 
 
-def _render(spec: PatientSpec, device: torch.device) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict]:
+def _render(
+    spec: PatientSpec, device: torch.device
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict]:
     painter, scan = Painter(spec), spec.stream("scan")
-    scanner = Scanner(scan, spec.slice_mm, spec.without)
+    scanner = Scanner(scan, spec.stream("posture"), spec.slice_mm, spec.without)
     setup = Setup.draw(spec.stream("setup"), scanner.round_field, spec.without)
-    artefacts = Artefacts(spec.stream("artefacts"), spec.without)
+    artefacts = Artefacts(spec.stream("artefacts"), spec.stream("streaks"), spec.without)
     drift = -float(np.tan(setup.tilt))
     place = Placement(scanner.pose, painter.scale, painter.warp, painter.skew, drift)
 
-    z_mm = slice_positions(spec, setup, place, painter.skull, scan)
+    z_mm = slice_positions(spec, setup, place, painter.skull, scanner.below_mm, scan)
     parts = max(1, round(spec.slice_mm / 2.5))
     step = setup.z_step(spec) / parts
     z_parts = (z_mm[:, None] + (np.arange(parts) - (parts - 1) / 2) * step).ravel()
@@ -133,6 +139,9 @@ def _render(spec: PatientSpec, device: torch.device) -> tuple[np.ndarray, np.nda
     metal = [(*scanner.metal, 120.0)] if scanner.metal else []
     artefacts.expose(middle, picture, skin, metal + painter.surgery.metal())
     picture += scanner.noise(middle, skin)
+    inside = average(head.cavity)
+    for layer in (picture, inside):
+        artefacts.shift(layer, pixel)
     ct = torch.full((len(z_mm), spec.size, spec.size), -1000.0, device=device)
     ct[crop] = picture
     ct.round_().clamp_(AIR_HU, 3071)
@@ -140,7 +149,11 @@ def _render(spec: PatientSpec, device: torch.device) -> tuple[np.ndarray, np.nda
 
     labels = torch.zeros(ct.shape, dtype=torch.uint8, device=device)
     for kind, share in shares.items():
-        labels[crop].masked_fill_(average(share) >= 0.5, KINDS.index(kind) + 1)
+        share = average(share)
+        artefacts.shift(share, pixel)
+        labels[crop].masked_fill_(share >= 0.5, KINDS.index(kind) + 1)
+    intracranial = torch.zeros(ct.shape, dtype=torch.uint8, device=device)
+    intracranial[crop] = (inside >= 0.5).to(torch.uint8)
     ct, labels = ct.round_().to(torch.int16).cpu().numpy(), labels.cpu().numpy()
     description = {
         "seed": spec.seed,
@@ -152,7 +165,7 @@ def _render(spec: PatientSpec, device: torch.device) -> tuple[np.ndarray, np.nda
         "ml": {kind: float((labels == KINDS.index(kind) + 1).sum() * head.voxel_ml) for kind in shares},
         "scanner": {**scanner.describe(), **setup.describe(), **artefacts.describe()},
     }
-    return ct, labels, setup.affine(spec, z_mm), description
+    return ct, labels, intracranial.cpu().numpy(), setup.affine(spec, z_mm), description
 
 
 def make_in_order(

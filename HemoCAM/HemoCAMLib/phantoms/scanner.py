@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -17,22 +19,29 @@ _USUAL_HU, _USUAL_MAS = 3.2, 250.0
 
 
 class Scanner:
-    """One examination: how the head lies and how the pictures are made; drawn from ``rng``."""
+    """One examination: how the head lies (``posture``) and how the pictures are made; drawn from ``rng``."""
 
-    def __init__(self, rng: np.random.Generator, slice_mm: float, without: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        posture: np.random.Generator,
+        slice_mm: float,
+        without: tuple[str, ...] = (),
+    ) -> None:
         self.pose = Pose(
             pitch=float(rng.normal(0.0, 0.12)),
             roll=float(rng.normal(0, 0.05)),
             yaw=float(rng.normal(0, 0.07)),
             offset=(float(rng.normal(0, 4)), float(rng.normal(0, 5)), 0.0),
         )
+        self._lie_down(posture)
         self.blur_mm = float(rng.uniform(0.25, 0.85))
         at_5_mm = float(np.exp(rng.uniform(np.log(1.5), np.log(8.0))))
         self.grain_mm = float(rng.uniform(0.25, 0.9))
         self.sharp = float(rng.uniform(0.0, 0.8))
         self.cupping_hu = float(rng.uniform(0, 10))
         self.cupping_mm = float(rng.uniform(2, 9))
-        self.streak_hu = float(rng.uniform(0, 9))
+        self.streak_hu = float(rng.uniform(0, 4) ** 2)
         self.streaks = SmoothField.draw(rng, (9, 5, 40))
         self.shading = SmoothField.draw(rng, 60)
         self.shading_hu = float(rng.uniform(0, 1.5))
@@ -45,7 +54,7 @@ class Scanner:
             self.metal = (place, float(rng.uniform(800, 3000)))
         self._noise_seed = int(rng.integers(2**63))
         extra = np.random.default_rng([self._noise_seed, 1])
-        self.bar_hu = float(max(extra.uniform(-8, 24), 0.0))
+        self.bar_hu = float(max(extra.uniform(-8, 30), 0.0))
         self.table = bool(extra.random() < 0.3)
         self.table_mm, self.table_hu = float(extra.uniform(112, 150)), float(extra.uniform(-600, 250))
         # Old scanners and large heads: brighter, wider and one-sided cupping, and kernels that spread bone.
@@ -62,6 +71,22 @@ class Scanner:
         # Photons grow with current and thickness: sd ~ 1 / sqrt(mAs * mm) (Kalender, "Computed Tomography").
         self.noise_hu = at_5_mm * (5.0 / slice_mm) ** 0.5
         self.mas = _USUAL_MAS * (_USUAL_HU / at_5_mm) ** 2
+
+    def _lie_down(self, rng: np.random.Generator) -> None:
+        """Turn some heads further, and draw how many mm below the skull base the scan begins.
+
+        Slices follow the orbitomeatal line, the skull base or neither: planes of all angles between 25 degrees
+        to either side of the commissures occur. Restless and injured people lie turned and bent sideways.
+        """
+        picks, angle = rng.random(3), float(np.deg2rad(rng.uniform(-25, 25)))
+        roll, yaw = rng.normal(0, 0.14, 2).clip(-0.35, 0.35).tolist()
+        self.pose = replace(
+            self.pose,
+            pitch=float(np.clip(angle if picks[0] < 0.6 else self.pose.pitch, -0.44, 0.44)),
+            roll=roll if picks[1] < 0.25 else self.pose.roll,
+            yaw=yaw if picks[1] < 0.25 else self.pose.yaw,
+        )
+        self.below_mm = float(rng.uniform(0, 14) if picks[2] < 0.7 else rng.uniform(14, 42))
 
     def _leave_out(self, without: tuple[str, ...]) -> None:
         if "pose" in without:

@@ -94,7 +94,7 @@ class Outline:
     _STEP, _MARGIN = 5.0, 8.0  # mm
 
     def __init__(self, place: Placement, skull: Skull) -> None:
-        self._z = np.arange(-100.0, 126.0, self._STEP)
+        self._z = np.arange(-125.0, 126.0, self._STEP)
         self._across = np.arange(-_REACH_MM, _REACH_MM, self._STEP)
         frame = Frame(self._z, self._across, self._across, place, self._STEP, self._STEP)
         self._inside = (skull.skin_depth(frame, skull.vault_depth(frame)[0])[1] > -self._MARGIN / 2).numpy()
@@ -117,14 +117,14 @@ class Outline:
 
 
 def slice_positions(
-    spec: PatientSpec, setup: Setup, place: Placement, skull: Skull, rng: np.random.Generator
+    spec: PatientSpec, setup: Setup, place: Placement, skull: Skull, below: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Positions of the slices across their planes: from below the skull base to one or two slices of air."""
+    """Positions of the slices across their planes: from ``below`` mm under the base to one or two slices of air."""
     z, across = np.arange(60.0, 125.0, 1.0), np.arange(-60.0, 61.0, 6.0)
     crown = Frame(z, across, across, place, 6.0, 1.0)
     inside = (skull.skin_depth(crown, skull.vault_depth(crown)[0])[1] > 0).numpy()
     step = setup.z_step(spec)
     top = float(z[inside.any((1, 2))].max()) + rng.uniform(0.8, 1.8) * spec.slice_mm
-    bottom = -(DOWN + rng.uniform(-2, 8)) * place.scale[2]
+    bottom = -(DOWN + below) * place.scale[2]
     count = int(np.ceil((top - bottom) / step))
     return top - step * np.arange(count)[::-1]

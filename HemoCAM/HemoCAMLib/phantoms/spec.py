@@ -17,11 +17,11 @@ GROUPS = {
     "contrast": "contrast medium in arteries, veins, sinuses and dura",
     "dense_vessels": "dense sinuses and arteries without contrast, dense falx and tentorium",
     "scars": "old infarcts, lacunes, hygromas",
-    "skull": "sutures, crests, swollen scalp, fluid in sinuses and mastoid cells",
+    "skull": "sutures, crests, rough inner table, hyperostosis, swollen scalp, fluid in sinuses and mastoid cells",
     "surgery": "craniotomy, craniectomy, burr holes, plates, drains, air and fluid after surgery",
     "metal": "dental metal, clips and coils with their streaks",
-    "motion": "ghosts of slices in which the head moved",
-    "hardening": "dark bands and streaks at the skull base, cupping under the vault, shading",
+    "motion": "slices in which the head moved: ghosts, shifts, streaks",
+    "hardening": "dark bands and streaks at the skull base, cupping under the vault, shading, starved rays",
     "noise": "amount and grain of noise; without: 3 HU in 5 mm",
     "kernel": "sharpness; without: a soft brain kernel",
     "pose": "rotation and offset of the head in the scanner",
@@ -44,7 +44,7 @@ class PatientSpec:
         Of all that is random, >= 0. Head, bleeding and scanner have streams of their own: the same seed with
         ``kinds=()`` gives the same head in the same scan without the bleeding.
     kinds:
-        Hemorrhages wanted, of :data:`KINDS`; ``()`` for none; None to draw from :mod:`.population`: a third has
+        Hemorrhages wanted, of :data:`KINDS`; ``()`` for none; None to draw from :mod:`.population`: half have
         none, the others one to three kinds.
     size:
         Rows and columns of a slice.
@@ -106,6 +106,9 @@ _STREAMS = (
     "texture",
     "setup",
     "artefacts",
+    "bone",
+    "posture",
+    "streaks",
 )
 
 

