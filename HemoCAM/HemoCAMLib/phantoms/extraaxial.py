@@ -83,8 +83,9 @@ def _under_the_skull(
     centre = head.nearest(target, where)
     if centre is None:
         return None
-    # Collections are at least 4.5 mm thick: flatter ones are lost in partial volume.
-    shape = max(min(shape, (2000 * ml / np.pi / 4.5**3) ** 0.5), 1.2)
+    # Flatter collections than these many mm are lost in partial volume.
+    least = 3.2 if crescent else 4.0
+    shape = max(min(shape, (2000 * ml / np.pi / least**3) ** 0.5), 1.2)
     # A paraboloid cap of radius w and thickness w / shape holds pi w^3 / (2 shape).
     width = min(float((2000 * ml * shape / np.pi) ** (1 / 3)) * 1.15, 95.0)
     window = head.around(centre, width * stretch.max() + 4)

@@ -46,15 +46,19 @@ class Face:
         self.mastoid = rng.uniform(0.5, 1.0)
         self.sphenoid = rng.uniform(0.6, 1.15)
         self.cell_field = SmoothField.draw(rng, 3.6)
+        self.wall_mm = 0.5 + 0.9 * self.mastoid  # of the orbits
         self.fluid = [bool(rng.random() < 0.1) for _ in range(2)]
 
-    def paint(self, frame: Frame, hu: Tensor) -> None:
-        """Paint in place, over bone and soft tissue and under the brain's cavity."""
+    def paint(self, frame: Frame, hu: Tensor, under: Tensor | None = None) -> None:
+        """Paint in place, over bone and soft tissue and under the brain's cavity.
+
+        ``under``: distance in mm below the bone of the skull base, which is the roof of the orbits.
+        """
         if frame.low < -28:
             self._bones(frame, hu)
         self._cells(frame, hu)
         if frame.low < -10:
-            self._orbits(frame, hu)
+            self._orbits(frame, hu, under)
 
     def _bones(self, frame: Frame, hu: Tensor) -> None:
         for line, side in [(b, s) for b in BONES_PAIRED for s in (-1, 1)] + [(b, 1) for b in BONES_MIDLINE]:
@@ -119,7 +123,8 @@ class Face:
         septa = torch.abs(texture) - (0.3 * cells)
         blend(part, content, at_most(fill(solid, frame.edge), fill(septa * 2.5, frame.edge)))
 
-    def _orbits(self, frame: Frame, hu: Tensor) -> None:
+    def _orbits(self, frame: Frame, hu: Tensor, under: Tensor | None) -> None:
+        soft = frame.edge + 0.5 * frame.step
         for side in (-1, 1):
             window = frame.window(((side * 31 - 24, side * 31 + 24), (-104, -36), (-62, -14)))
             if window is None:
@@ -127,9 +132,11 @@ class Face:
             x, y, z = frame.at(window)
             part = hu[window]
             turn = -side * 0.35
-            cone = ellipsoid(x, y, z, (side * 29, -68, -37), (18, 30, 15.5 + 0.42 * self.roof), turn)
-            blend(part, (0.6 * self.bone_hu), fill(cone + 2.2, frame.edge) * (part > -300))
-            blend(part, self.fat_hu, fill(cone, frame.edge) * (part > -700))
+            cone = ellipsoid(x, y, z, (side * 29, -71, -37), (18, 26, 19.5 + 0.5 * self.roof), turn)
+            if under is not None:
+                cone = at_most(cone, under[window])
+            blend(part, (0.6 * self.bone_hu), fill(cone + self.wall_mm, soft) * (part > -300))
+            blend(part, self.fat_hu, fill(cone, soft) * (part > -700))
             apex = (side * 16, -40, -34)
             for end in ((20, -78, -37), (43, -78, -37), (32, -78, -50), (32, -76, -26)):
                 rectus = chain(x, y, z, [(*apex, 1.2), (side * end[0], *end[1:], 1.7)])

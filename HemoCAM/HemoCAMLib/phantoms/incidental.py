@@ -37,7 +37,7 @@ class Incidentals:
     def __init__(
         self, rng: np.random.Generator, dense: np.random.Generator, without: tuple[str, ...] = ()
     ) -> None:
-        self.contrast = bool(rng.random() < 0.18) and "contrast" not in without
+        self.contrast = bool(rng.random() < 0.12) and "contrast" not in without
         medium = " with contrast" if self.contrast else ""
         self.vessel_hu = draw_hu(rng, "artery" + medium)
         self.sinus_hu = draw_hu(rng, "sinus" + medium)

@@ -27,6 +27,8 @@ def radius_of(ml: float) -> float:
 
 # An infarct that bleeds: faint spots in a wide edema. How often, among bleedings of up to so many ml.
 _PETECHIAL, _PETECHIAL_ML = 0.25, 12.0
+# A tumor that bleeds, among the other bleedings of up to so many ml.
+_TUMOR, _TUMOR_ML = 0.15, 20.0
 
 
 def intraparenchymal(head: Head, rng: np.random.Generator, ml: float, story: Story) -> Bleeding | None:
@@ -50,12 +52,18 @@ def intraparenchymal(head: Head, rng: np.random.Generator, ml: float, story: Sto
         hu, mottle_hu, strength = draw_hu(rng, "petechial blood"), 3.0, 0.2 * strength
         halo, halo_hu = rng.uniform(8, 18), rng.uniform(9, 18)
         fine = SmoothField.draw(rng, rng.uniform(3.0, 6.0))
+    tumor = not petechial and ml <= _TUMOR_ML and rng.random() < _TUMOR
+    if tumor:  # blood in a ring or in patches of a tumor, faint, in a wide edema
+        hu, mottle_hu = draw_hu(rng, "petechial blood"), rng.uniform(3, 8)
+        halo, halo_hu = rng.uniform(12, 26), rng.uniform(8, 16)
+        wide = radius * rng.uniform(1.1, 1.8)
+        fine = SmoothField.draw(rng, rng.uniform(5.0, 9.0))
     if "mass_effect" in story.without:
         strength = 0.0
     if story.focus is None:
         story.focus = centre
     squeeze = squeeze / squeeze.prod() ** (1 / 3)
-    window = head.around(centre, radius * squeeze.max() * 1.9 + halo + 3)
+    window = head.around(centre, radius * squeeze.max() * (2.6 if tumor else 1.9) + halo + 3)
     if window is None:
         return None
     frame = head.frame
@@ -63,6 +71,10 @@ def intraparenchymal(head: Head, rng: np.random.Generator, ml: float, story: Sto
     level = _turned_ellipsoid(offset, squeeze, angles)
     if petechial:
         level = 0.45 * level + 5 * frame.field(fine, window)
+    elif tumor:
+        # the ring fills first, then what is beside it; what is far inside and outside stays tissue
+        level = (level - 0.8 * wide).abs() + 0.35 * wide * frame.field(fine, window)
+        level += 2.0 * at_least(level - wide, 0)
     else:
         level += rough * radius * (frame.field(field, window) + 0.35 * frame.field(fine, window))
     room = head.cavity[window] - at_least(head.dura[window], (strength < 0.5) * head.ventricle[window])
@@ -80,10 +92,11 @@ def intraparenchymal(head: Head, rng: np.random.Generator, ml: float, story: Sto
             "site": site,
             "centre_mm": [round(float(c), 1) for c in centre],
             "petechial": bool(petechial),
+            "tumor": bool(tumor),
         },
         halo_mm=0.0 if "edema" in story.without else halo,
         halo_hu=halo_hu,
-        whole=not petechial,
+        whole=not (petechial or tumor),
         push=push if strength > 0.05 else None,
     )
 

@@ -50,7 +50,7 @@ class Skull:
         self.petrous_side = rng.uniform(-2, 2, 2).tolist()
         self._draw_relief(bone)
         if "skull" in without:
-            self.rough_mm = self.jugal_mm = self.hyperostosis_mm = 0.0
+            self.rough_mm = self.jugal_mm = self.hyperostosis_mm = self.pit_mm = 0.0
             self.crests, self.swelling, self.face.fluid = np.zeros(2), None, [False, False]
         if "asymmetry" in without:
             self.petrous_side = [0.0, 0.0]
@@ -61,12 +61,16 @@ class Skull:
         self.rough_field = SmoothField.draw(rng, float(rng.uniform(7, 12)))
         self.jugal_mm = float(rng.uniform(0.8, 3.2))
         self.jugal_field = SmoothField.draw(rng, (12.0, 6.0, 6.0))
-        self.roof_mm = float(rng.uniform(1.5, 3.5))
+        self.roof_mm = float(rng.uniform(0.3, 1.6))  # roofs of the orbits are thin
         self.roof_side = rng.normal(0, 1.8, 2).tolist()
-        self.clinoid_mm = float(rng.uniform(4, 10))
+        self.clinoid_mm = float(rng.uniform(2, 9))
         # Hyperostosis frontalis interna: some percent of men, up to a fifth of women (She and Szakacs, 2004).
         self.hyperostosis_mm = float(rng.uniform(2.5, 10.0)) if rng.random() < 0.1 else 0.0
         self.lobules = SmoothField.draw(rng, 12.0)
+        self.pits = SmoothField.draw(rng, float(rng.uniform(4.5, 7)))
+        self.pit_mm = float(max(rng.uniform(-2, 6), 0))
+        self.ridge_slope = float(rng.uniform(0.7, 1.5))
+        self.keel, self.apex_mm = float(rng.uniform(-0.08, 0.3)), float(rng.uniform(-4, 20))
 
     def relief(self, frame: Frame) -> Tensor:
         """How far the inner table stands out into the cavity in mm: crests, impressions of gyri, hyperostosis.
@@ -85,12 +89,20 @@ class Skull:
             where = sigmoid((-34 - y) / 5) * sigmoid((42 - z) / 5) * sigmoid((side - 5) / 1.5)
             lobes = (0.75 + 0.45 * frame.field(self.lobules, window)).clamp(0, 1.8)
             relief[window] += self.hyperostosis_mm * where * lobes
+        window = frame.window(((-34, 34), (-60, 60), (38, 92))) if self.pit_mm else None
+        if window is not None:  # arachnoid granulations have eaten into the bone beside the midline
+            x, _, z = frame.at(window)
+            where = bell((torch.abs(x) - 12) / 12) * sigmoid((z - 46) / 4)
+            relief[window] -= self.pit_mm * where * fill(frame.field(self.pits, window) - 0.9, 0.8)
         return relief
 
     def vault_depth(self, frame: Frame) -> tuple[Tensor, Tensor]:
         """Distance in mm below the vault's inner table (negative: outside) and the width of its soft edge."""
+        # towards the vertex the vault narrows like a keel, and its highest point lies behind the middle
+        high = torch.clip(frame.z * (1 / UP), 0, 1).square_()
         u = frame.x / (HALF_WIDTH * (1 + self.egg * torch.clip(frame.y, -90, 90) / HALF_LENGTH))
-        v = frame.y * (1 / HALF_LENGTH)
+        u = u / (1 - self.keel * high)
+        v = (frame.y - self.apex_mm * high) * (1 / HALF_LENGTH)
         w = torch.where(frame.z > 0, frame.z * (1 / UP), frame.z * (1 / DOWN))
         uu, vv, ww = u * u, v * v, w * w
         rho = torch.sqrt(at_least(uu + vv + ww - self.square * uu * vv, 1e-4))
@@ -109,7 +121,7 @@ class Skull:
         # the floor rises to the rim of the orbits, in front and at the sides
         front += 0.22 * at_least(-55 - y, 0) + 0.25 * at_least(side - 36, 0)
         middle = -41 + 9 * bell((side / 16) ** 2)
-        to_wing = y - (-20 - 0.38 * side)
+        to_wing = y - (-16 - 0.8 * side + 0.0065 * side * side)
         to_ridge = y - (1 + 0.46 * side + torch.where(x > 0, *self.petrous_side))
         if self.jugal_mm:
             ridges = frame.field(self.jugal_field) * self.jugal_mm
@@ -118,11 +130,25 @@ class Skull:
         # the lesser wing of the sphenoid ends in the anterior clinoids
         wing = 3.5 * bell((to_wing + 2) / 3) * sigmoid((side - 6) / 2)
         front += wing + self.clinoid_mm * exp(-((side - 12) ** 2 + (y + 23) ** 2) * (1 / 14))
-        flat = front + (middle - front) * sigmoid(to_wing / 1.6) + (-64 - middle) * sigmoid(to_ridge / 2.5)
+        flat = (
+            front + (middle - front) * sigmoid((to_wing - 1) / 2.6) + (-64 - middle) * sigmoid(to_ridge / 2.5)
+        )
         beside = sigmoid((side - 11) / 1.5) * sigmoid((64 - side) / 3)
-        ridge = torch.where(beside > 0.02, self.ridge - 1.5 * torch.abs(to_ridge) - 45 * (1 - beside), -90)
+        ridge = torch.where(
+            beside > 0.02, self.ridge - self.ridge_slope * torch.abs(to_ridge) - 45 * (1 - beside), -90
+        )
+        if self.jugal_mm:
+            ridge = ridge + 0.7 * ridges
         clivus = torch.where((side < 16) & (y > -9), -24 - 1.35 * (y + 7) - 0.06 * side**2, -90)
-        thick = self.roof_mm + 13 * bell(to_ridge / 9) * beside + 9 * bell((side / 13) ** 2) * (y > -24)
+        roof = self.roof_mm
+        if self.jugal_mm:  # roofs of the orbits are uneven, and here and there no more than paper
+            roof = self.roof_mm * (1 + 0.8 * frame.field(self.rough_field)).clamp(0.1, 3)
+        thick = (
+            roof
+            + 2.5 * bell(to_wing / 5)
+            + 13 * bell(to_ridge / 9) * beside
+            + 9 * bell((side / 13) ** 2) * (y > -24)
+        )
         return at_least(at_least(flat, ridge), clivus), thick
 
     def depth(
@@ -180,7 +206,7 @@ class Skull:
         outer = vault + thick
         bone = fill(outer, edge)
         if base is not None:
-            bone = bone * fill(base + base_thick, frame.edge + 0.5 * frame.step)
+            bone = bone * fill(base + base_thick, frame.edge + 0.7 * frame.step)
         marrow = frame.field(self.marrow_field)
         inside = torch.clip(-vault / thick, 0, 1)
         table = torch.clip((torch.abs(inside - 0.5) - 0.5 + self.diploe) * 12, 0, 1)
@@ -190,7 +216,8 @@ class Skull:
             table = at_most(table + (vault > 0), 1 - 0.8 * deep * (vault > 0))
         blend(hu, spongy + (self.bone_hu - spongy) * table, bone)
         if frame.low < 5:
-            self.face.paint(frame, hu)
+            under = None if base is None else -(base + base_thick)
+            self.face.paint(frame, hu, under)
         return hu, skin
 
     def skin_depth(self, frame: Frame, vault: Tensor) -> tuple[Tensor, Tensor]:

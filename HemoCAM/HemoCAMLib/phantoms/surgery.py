@@ -19,7 +19,7 @@ class Surgery:
     """An operation on the vault, in a few of a hundred patients; drawn from ``rng``."""
 
     def __init__(self, rng: np.random.Generator, without: tuple[str, ...] = ()) -> None:
-        operated = rng.random() < 0.07
+        operated = rng.random() < 0.1
         self.kind = str(rng.choice(_OPERATIONS, p=[0.5, 0.2, 0.3]))
         side = float(rng.choice([-1, 1]))
         way = np.array([side * rng.uniform(0.5, 1.0), rng.uniform(-0.8, 0.5), rng.uniform(0.25, 0.9)])
@@ -33,6 +33,8 @@ class Surgery:
         self.fluid_hu = draw_hu(rng, "postoperative fluid")
         self.swelling_hu = draw_hu(rng, "muscle")
         self.edge_field = SmoothField.draw(rng, 18)
+        # a tumor or a hematoma was taken out under the flap: the radius in mm of what is left, and its depth
+        self.resected_mm = float(max(rng.uniform(-14, 20), 0))
         self.drain_place = rng.uniform((22, -30, 0.9), (40, -15, 1.6)).tolist()
         if not operated or "surgery" in without:
             self.kind = None
@@ -75,7 +77,20 @@ class Surgery:
             for hole in holes:
                 gap = torch.sqrt(sum((a - float(c)) ** 2 for a, c in zip(axes, hole, strict=True)))
                 blend(part, 38.0, fill(7.0 - gap, frame.edge) * bone)
+        if self.kind == "craniotomy" and self.resected_mm > 5:
+            self._resection(frame, window, axes, cavity[window], part)
         self._collections(frame, window, far, below, cavity[window], part)
+
+    def _resection(self, frame: Frame, window: Window, axes: tuple, cavity: Tensor, part: Tensor) -> None:
+        """A cavity under the flap, full of fluid, with a bubble of air in front."""
+        out = np.array(self.centre) / np.linalg.norm(self.centre)
+        middle = np.array(self.centre) - out * 0.75 * self.resected_mm
+        gap = torch.sqrt(sum((a - float(c)) ** 2 for a, c in zip(axes, middle, strict=True)))
+        solid = self.resected_mm + 1.5 * frame.field(self.edge_field, window) - gap
+        blend(part, self.fluid_hu, fill(solid, frame.edge) * cavity)
+        _, y, _ = axes
+        front = float(middle[1]) - self.resected_mm + 1.2 * self.air_mm
+        blend(part, -1000.0, fill(solid, frame.edge) * fill(front - y, frame.edge) * cavity)
 
     def _collections(
         self, frame: Frame, window: Window, far: Tensor, below: Tensor, cavity: Tensor, part: Tensor

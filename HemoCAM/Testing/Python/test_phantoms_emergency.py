@@ -7,11 +7,13 @@ import pytest
 import torch
 from HemoCAMLib.phantoms.artefacts import Artefacts
 from HemoCAMLib.phantoms.cohort import cohort
+from HemoCAMLib.phantoms.frame import Frame, Placement, Pose
 from HemoCAMLib.phantoms.patient import KINDS, PatientSpec, make_patient
 from HemoCAMLib.phantoms.population import draw_kinds, draw_ml
 from HemoCAMLib.phantoms.render import Painter
 from HemoCAMLib.phantoms.scanner import Scanner
 from HemoCAMLib.phantoms.skull import Skull
+from HemoCAMLib.phantoms.surgery import Surgery
 from scipy import ndimage
 
 SMALL = {"size": 128, "spacing_mm": 1.9}
@@ -171,3 +173,52 @@ def test_faint_blood_and_difficult_places_occur_at_the_stated_rates():
 def test_kinds_are_drawn_for_half_of_the_patients_only():
     drawn = [bool(draw_kinds(np.random.default_rng(n))) for n in range(1000)]
     assert np.mean(drawn) == pytest.approx(0.5, abs=0.06)
+
+
+def test_tumors_bleed_faintly_within_a_wide_edema():
+    options = {"size": 128, "spacing_mm": 1.9, "lesion_ml": (6, 10), "kinds": ("intraparenchymal",)}
+    drawn = []
+    for seed in range(60):
+        spec = PatientSpec(seed, **{**options, "size": 40, "spacing_mm": 6.0}, without=STILL)
+        drawn.append(make_patient(spec).description["lesions"][0]["tumor"])
+        if drawn.count(True) == 3:
+            break
+    assert 0.02 < np.mean(drawn) < 0.5
+    spec = PatientSpec(drawn.index(True), **options, without=STILL)
+    ill, whole = make_patient(spec), make_patient(dataclasses.replace(spec, without=(*STILL, "edema")))
+    assert ill.description["lesions"][0]["tumor"] and ill.description["lesions"][0]["hu"] < 63
+    assert np.array_equal(ill.labels.array, whole.labels.array)
+    darker = ill.ct.array.astype(int) - whole.ct.array < -4
+    assert darker.sum() * ill.ct.voxel_ml > ill.description["ml"]["intraparenchymal"]
+
+
+def test_some_operations_leave_a_cavity_with_air():
+    without = tuple(group for group in STILL if group != "surgery")
+    for seed in range(2000):
+        surgery = Surgery(PatientSpec(seed).stream("surgery"))
+        if surgery.kind == "craniotomy" and surgery.resected_mm > 10 and surgery.air_mm > 4:
+            break
+    spec = PatientSpec(seed, kinds=(), without=without, **SMALL)
+    operated = make_patient(spec)
+    whole = make_patient(dataclasses.replace(spec, without=STILL))
+    inside = ndimage.binary_erosion(whole.intracranial.array, iterations=2)
+    assert ((operated.ct.array < -300) & inside).sum() * operated.ct.voxel_ml > 0.1
+    fluid = (operated.ct.array < whole.ct.array - 4) & (operated.ct.array > -10) & inside
+    assert fluid.sum() * operated.ct.voxel_ml > 1.0
+    assert not operated.labels.array.any()
+
+
+def test_vaults_narrow_towards_the_vertex_and_have_pits_beside_the_midline():
+    skulls = [Painter(PatientSpec(seed)).skull for seed in range(60)]
+    assert np.std([skull.keel for skull in skulls]) > 0.05
+    pitted = max(range(60), key=lambda seed: skulls[seed].pit_mm)
+    spec = PatientSpec(pitted, kinds=(), without=STILL, **SMALL)
+    one, two = Painter(spec), Painter(spec)
+    two.skull.pit_mm = 0.0
+    z = np.arange(40.0, 90.0, 2.0)
+    across = np.arange(-70.0, 70.0, 2.0)
+    frame = Frame(z, across, across, Placement(Pose()), 2.0, 2.0)
+    pits = two.skull.relief(frame) - one.skull.relief(frame)
+    assert float(pits.max()) > 0.5 * skulls[pitted].pit_mm
+    assert 0.001 < float((pits > 0.3).float().mean()) < 0.2
+    assert not (pits[:, :, (across < -36) | (across > 36)] > 0.3).any()

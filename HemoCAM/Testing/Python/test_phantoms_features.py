@@ -7,6 +7,7 @@ from HemoCAMLib.errors import OptionError
 from HemoCAMLib.phantoms import shapes, speed
 from HemoCAMLib.phantoms.patient import GROUPS, KINDS, PatientSpec, make_patient, make_patients
 from HemoCAMLib.phantoms.render import Painter
+from HemoCAMLib.phantoms.skull import Skull
 from HemoCAMLib.phantoms.surgery import Surgery
 from HemoCAMLib.phantoms.tissues import TISSUES, draw_hu
 from hypothesis import given, settings
@@ -85,7 +86,9 @@ def test_surgery_opens_the_vault(kind):
         assert (operated.ct.array > 1750).sum() > (whole.ct.array > 1750).sum()
 
 
-def test_sutures_are_thin_lines_in_the_vault():
+def test_sutures_are_thin_lines_in_the_vault(monkeypatch):
+    # the relief of the inner table belongs to the same group, and changes the vault too
+    monkeypatch.setattr(Skull, "relief", lambda self, frame: frame.zeros())
     seed = seed_where(lambda s: Painter(s).sutures.width_mm > 0.6)
     jointed, plain = with_and_without("skull", seed, without=(*STILL, "surgery"), size=256, spacing_mm=0.95)
     upper = slice(len(plain.ct.array) * 2 // 3, -3)
