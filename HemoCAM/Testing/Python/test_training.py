@@ -168,7 +168,7 @@ def test_from_nothing_to_a_bundle_through_a_kill(tmp_path, capsys):
     """The whole of `hemocam train`, tiny: killed in its second epoch, called again, a bundle comes out."""
     command = [
         "train", "--output", str(tmp_path / "made"), "--work", str(tmp_path / "work"),
-        "--blueprint", str(blueprint(tmp_path)), "--patients", "2", "--validation-patients", "2",
+        "--blueprint", str(blueprint(tmp_path)), "--patients", "2", "--validation-patients", "4",
         "--epochs", "2", "--steps", "6", "--batch", "4", "--device", "cpu",
     ]  # fmt: skip
     checkpoint = tmp_path / "work" / "checkpoint.pt"
@@ -190,7 +190,7 @@ def test_from_nothing_to_a_bundle_through_a_kill(tmp_path, capsys):
     manifest = Manifest.read(tmp_path / "made" / "model.json")
     assert manifest.name == "made" and manifest.raw["training"]["recipe"]["epochs"] == 2
     assert manifest.raw["training"]["command"] == (
-        "hemocam train --patients 2 --validation-patients 2 --epochs 2 --steps 6 --batch 4"
+        "hemocam train --patients 2 --validation-patients 4 --epochs 2 --steps 6 --batch 4"
     )
     assert manifest.picture.calibration.keys() == manifest.calibration.keys()
     assert manifest.for_pictures().mask_threshold("hirescam", 2) == manifest.picture.mask_threshold
