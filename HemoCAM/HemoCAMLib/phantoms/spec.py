@@ -114,4 +114,4 @@ _STREAMS = (
 
 def demo_spec() -> PatientSpec:
     """Return the fixed patient of ``hemocam demo``: one clear intraparenchymal hemorrhage of about 50 ml."""
-    return PatientSpec(seed=361, kinds=("intraparenchymal",), lesion_ml=(45.0, 55.0))
+    return PatientSpec(seed=367, kinds=("intraparenchymal",), lesion_ml=(45.0, 55.0))

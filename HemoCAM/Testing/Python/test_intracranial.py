@@ -185,7 +185,10 @@ def test_blood_of_virtual_patients_is_inside():
         labels = sampled.order.view(patient.labels.array) > 0
         shares = np.stack([labels[a:b].mean(axis=0) for a, b in sampled.slab_slices()])
         blood = sampled.grid.sample_values(shares) >= 0.5
-        blood &= ~ndimage.binary_dilation(
-            sampled.hu > 250, np.ones((1, 3, 3))
-        )  # the rim of bone is anybody's
-        assert blood.sum() > 200 and found[blood].mean() > 0.97
+        # averaged with bone, blood looks like bone; a margin of 2 mm, as the networks see it, holds all of it but in
+        # the outermost tips of the cavity
+        pixel = sampled.grid.pixel_mm()
+        near = np.stack([ndimage.distance_transform_edt(~plane) * pixel <= 2 for plane in found])
+        wide = found.sum(axis=(1, 2)) * pixel**2 > 5000
+        assert wide.sum() > 15 and blood[wide].sum() > 200
+        assert found[wide][blood[wide]].mean() > 0.85 and near[wide][blood[wide]].mean() > 0.98
