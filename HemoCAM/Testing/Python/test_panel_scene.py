@@ -17,12 +17,12 @@ def test_threshold_acts_at_once_and_is_the_users_own(opened):
     segment = nodes.mask.GetSegmentation().GetNthSegmentID(0)
     opened.ui.thresholdSlider.value = 0.2
     wide = voxels(nodes)
-    opened.ui.thresholdSlider.value = 0.8
+    opened.ui.thresholdSlider.value = 0.6
     assert 0 < voxels(nodes) < wide
     assert nodes.mask.GetSegmentation().GetNthSegmentID(0) == segment
     from HemoCAMLib.scene import node_to_volume
 
-    assert voxels(nodes) == int((node_to_volume(nodes.heatmap).array >= 0.8).sum())
+    assert voxels(nodes) == int((node_to_volume(nodes.heatmap).array >= 0.6).sum())
     assert not opened.parameters.recommended and not opened.ui.recommendedCheckBox.checked
 
 
