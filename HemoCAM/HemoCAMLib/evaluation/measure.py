@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
 WORK = ".work"
+_FORM = 2  # of a kept result: what an older version kept lacks the level of the head
 SHOWN = 6  # failures of a sort, the worst ones, one a patient
 
 
@@ -128,4 +129,4 @@ def fingerprint(bundle: Bundle, options: Options) -> list:
     if options.refine:
         refiner = bundle.manifest.refiner(options.method, options.stage, options.target, options.scale)
         parts.append(refiner.to_dict())
-    return [*parts, generator_digest()]
+    return [*parts, _FORM, generator_digest()]
