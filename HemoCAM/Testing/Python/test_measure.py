@@ -249,7 +249,9 @@ def test_the_command_leaves_a_report_and_enters_it_into_the_card(tiny_bundle, tm
     assert main(call) == 0
     assert "sensitivity, slices: " in capsys.readouterr().out
     names = {p.name for p in out.iterdir()}
-    assert names - {"failures.png"} == {WORK, "measurement.md", "measurement.csv", "slices.csv", "curves.png"}
+    of_heads = {"heads.csv", "profile.csv", "measures.json", "report.md"}
+    patients = {"measurement.md", "measurement.csv", "slices.csv", "curves.png"}
+    assert names - {"failures.png"} == {WORK} | of_heads | patients
     text = (out / "measurement.md").read_text(encoding="utf-8")
     assert "## By kind" in text and "| subdural |" in text and f"--seed {door.SEED}" in text
     with (out / "slices.csv").open(newline="", encoding="utf-8") as stream:
