@@ -11,12 +11,11 @@ from ..progress import Progress, silent
 from . import supervise
 
 if TYPE_CHECKING:
-    from ..evaluation.measure import Refused
-    from ..evaluation.profile import Profile
+    from ..evaluation.head_report import HeadReport
 
 PATIENTS, SEED = 200, 4040
 SLICES = "Slices are the labelled ones, each with the probability of its slab of about 5 mm."
-SLABS = "Slices are slabs of about 5 mm: one with 30 mm² of blood bleeds, one without any is clean, others are left out."
+SLABS = "Slices are slabs of about 5 mm: 30 mm² of blood and more is bleeding, none is clean, others are left out."
 
 
 def add_to(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -73,7 +72,7 @@ def measure_model(
     With ``enter``, the bundle's manifest and card take it in; ``refine`` is as in :class:`~..pipeline.Options`.
     Returns the entry (see :func:`~..evaluation.phantom_report.write_report`).
     """
-    from ..evaluation.head_report import write_heads
+    from ..evaluation.head_report import HeadReport
     from ..evaluation.heads import of_patient
     from ..evaluation.measure import measure
     from ..evaluation.phantom_report import write_report
@@ -95,7 +94,7 @@ def measure_model(
     on = f"{patients} new virtual patients"
     entry = write_report(results, bundle, command, output, on, refined=options.refine)
     heads = [of_patient(n, result, bundle.manifest) for n, result in enumerate(results, 1)]
-    write_heads(heads, [], bundle, options, command, output, on, SLABS)
+    HeadReport(heads, [], bundle, options, command, on, SLABS).write(output)
     if enter:
         pictures = {picture["file"]: output / picture["file"] for picture in entry.get("pictures", ())}
         record(bundle.folder, entry, pictures)
@@ -110,12 +109,12 @@ def measure_data(
     device: str = "auto",
     refine: bool | None = None,
     progress: Progress = silent,
-) -> tuple[Profile, list[Refused], int]:
+) -> HeadReport:
     """Measure ``model`` on the exams of ``data``; fill ``output``, which exists and is empty.
 
     Writes ``measures.json``, ``heads.csv``, ``slices.csv``, ``profile.csv``, ``report.md`` and, where something went
     wrong, ``worst.png``. Parameters as :func:`~..evaluation.exams.find_exams` and :class:`~..pipeline.Options` have
-    them. Returns the figures, the exams that were refused, and how many were measured.
+    them.
 
     Raises
     ------
@@ -124,7 +123,7 @@ def measure_data(
     """
     from ..errors import InputError
     from ..evaluation.exams import find_exams
-    from ..evaluation.head_report import SHEET, draw_worst, write_heads, write_slices
+    from ..evaluation.head_report import SHEET, HeadReport, draw_worst, write_slices
     from ..evaluation.measure import measure_exams
     from ..models.bundle import DEFAULT_MODEL, Bundle
     from ..pipeline import Options
@@ -140,10 +139,10 @@ def measure_data(
     write_slices(heads, bundle, output / "slices.csv")
     draw_worst(heads, bundle, output / SHEET)
     command = f"hemocam measure DATA --model {bundle.manifest.name} --output DIR{_refining(refine)}"
-    found = write_heads(
-        heads, refused, bundle, options, command, output, f"{len(heads)} exams with labels per slice", SLICES
-    )
-    return found, refused, len(heads)
+    on = f"{len(heads)} exams with labels per slice"
+    report = HeadReport(heads, refused, bundle, options, command, on, SLICES)
+    report.write(output)
+    return report
 
 
 def _refining(refine: bool | None) -> str:
@@ -166,9 +165,10 @@ def _run(options: argparse.Namespace, arguments: list[str]) -> int:
     from .terminal import TerminalProgress
 
     with TerminalProgress(options.quiet) as progress:
-        found, refused, count = measure_data(
+        report = measure_data(
             options.data, staging, options.labels, options.model, options.device, options.refine, progress
         )
+    found, refused, count = report.found, report.refused, len(report.heads)
     for one in refused:
         print(f"Refused   head {one.number}: {one.reason}")
     print(f"{count} of {count + len(refused)} heads measured, {len(refused)} refused.")

@@ -38,7 +38,7 @@ RESULTS = {
 
 
 def check_output(output: Path, force: bool | None) -> None:
-    """Raise :class:`OutputError` if ``output`` may not be written; ``force`` is None where there is no such option."""
+    """Raise :class:`OutputError` if ``output`` may not be written; ``force`` is None where there is no option."""
     if output.is_symlink() or (output.exists() and not output.is_dir()):
         raise OutputError(f"{output} is not a folder; choose another --output.")
     if output.exists() and any(output.iterdir()):

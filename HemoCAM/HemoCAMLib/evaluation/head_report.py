@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -38,18 +39,9 @@ _HEADINGS = {
 }
 
 
-def write_heads(
-    heads: Sequence[HeadResult],
-    refused: Sequence[Refused],
-    bundle: Bundle,
-    options: Options,
-    command: str,
-    folder: Path,
-    on: str,
-    slices: str,
-    seed: int = 0,
-) -> Profile:
-    """Write ``measures.json``, ``heads.csv``, ``profile.csv`` and ``report.md``; return the figures.
+@dataclass(frozen=True)
+class HeadReport:
+    """What was measured on which heads. Of its files only ``heads.csv`` and ``slices.csv`` name exams.
 
     Parameters
     ----------
@@ -59,46 +51,80 @@ def write_heads(
         The model, and resolved options.
     command:
         That makes the same figures again.
-    folder:
-        Exists.
     on:
-        What it was measured on, as words for "On ...". No name of an exam, as all but the two tables.
+        What it was measured on, as words for "On ...".
     slices:
         What a slice is, and when it bleeds, as a sentence.
     seed:
         Of the bootstrap.
     """
-    found = profile(heads, bundle.manifest, options.gate, seed)
-    content = _content(found, heads, refused, bundle, options, command, on, slices)
-    write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", folder / "measures.json")
-    write_rows(_head_rows(heads, refused, bundle), folder / "heads.csv")
-    write_rows(_profile_rows(found), folder / "profile.csv")
-    lines = _lines(found, heads, refused, bundle, options, command, on, slices)
-    if (folder / SHEET).exists():
-        lines += [f"![What went wrong]({SHEET})", ""]
-    write_text("\n".join(lines), folder / "report.md")
-    return found
+
+    heads: Sequence[HeadResult]
+    refused: Sequence[Refused]
+    bundle: Bundle
+    options: Options
+    command: str
+    on: str
+    slices: str
+    seed: int = 0
+
+    @cached_property
+    def found(self) -> Profile:
+        """All figures."""
+        return profile(self.heads, self.bundle.manifest, self.options.gate, self.seed)
+
+    @property
+    def aside(self) -> int:
+        """Labels of files that the volumes do not use."""
+        return sum(head.left_aside for head in self.heads)
+
+    def write(self, folder: Path) -> None:
+        """Write ``measures.json``, ``heads.csv``, ``profile.csv`` and ``report.md`` to a folder that exists."""
+        text = json.dumps(_content(self), indent=2, allow_nan=False) + "\n"
+        write_text(text, folder / "measures.json")
+        write_rows(_head_rows(self), folder / "heads.csv")
+        write_rows(_profile_rows(self.found), folder / "profile.csv")
+        lines = _lines(self)
+        if (folder / SHEET).exists():
+            lines += [f"![What went wrong]({SHEET})", ""]
+        write_text("\n".join(lines), folder / "report.md")
 
 
 def write_slices(heads: Sequence[HeadResult], bundle: Bundle, path: Path) -> None:
     """Write a CSV of all labelled slices: labels, slab, level, probabilities, and whether the gate passes."""
     classes = bundle.manifest.classes
     rows: list[list] = [
-        ["head", "exam", "slice", "file", "slab", "level", "below_top_mm", "any", *KINDS]
-        + [*(f"p_{c}" for c in classes), "positive"]
+        [
+            "head",
+            "exam",
+            "slice",
+            "file",
+            "slab",
+            "level",
+            "below_top_mm",
+            "any",
+            *KINDS,
+            *(f"p_{c}" for c in classes),
+            "positive",
+        ]
     ]
     for head in heads:
         labels, slab = head.labels, head.slab
         for n, own in enumerate(slab):
             rows.append(
-                [head.number, head.name, labels.slices[n], labels.files[n] if labels.files else "", own]
-                + [
+                [
+                    head.number,
+                    head.name,
+                    labels.slices[n],
+                    labels.files[n] if labels.files else "",
+                    own,
                     LEVELS[head.level[own]].name,
                     _plain(head.found.below_mm[own], 1),
                     _plain(labels.truth[n], 0),
+                    *(_plain(v, 0) for v in labels.kinds[n]),
+                    *(f"{p:.6f}" for p in head.found.probability[own]),
+                    int(head.found.gate[own]),
                 ]
-                + [*(_plain(v, 0) for v in labels.kinds[n])]
-                + [*(f"{p:.6f}" for p in head.found.probability[own]), int(head.found.gate[own])]
             )
     write_rows(rows, path)
 
@@ -112,7 +138,7 @@ def draw_worst(heads: Sequence[HeadResult], bundle: Bundle, path: Path) -> bool:
         tiles = []
         for head in failed:
             slab, drawn = head.failed_slab[name], closer(head.failures[name])
-            level = LEVELS[head.level[slab]].name.partition(":")[0]
+            level = LEVELS[head.level[slab]].name.partition(" and ")[0].partition(" (")[0]
             below = head.found.below_mm[slab]
             place = level if np.isnan(below) else f"{level}, {below:.0f} mm"
             words = f"head {head.number}, p = {head.found.probability[slab, target]:.2f}\n{place}"
@@ -126,25 +152,17 @@ def draw_worst(heads: Sequence[HeadResult], bundle: Bundle, path: Path) -> bool:
     return True
 
 
-def _content(
-    found: Profile,
-    heads: Sequence[HeadResult],
-    refused: Sequence[Refused],
-    bundle: Bundle,
-    options: Options,
-    command: str,
-    on: str,
-    slices: str,
-) -> dict:
+def _content(report: HeadReport) -> dict:
+    found, heads, options = report.found, report.heads, report.options
     r = found.reliability
     return {
         "software": f"hemocam {__version__}",
-        "command": command,
-        "on": on,
-        "slices_are": slices,
+        "command": report.command,
+        "on": report.on,
+        "slices_are": report.slices,
         "model": {
-            "name": bundle.manifest.name,
-            "sha256": bundle.sha256,
+            "name": report.bundle.manifest.name,
+            "sha256": report.bundle.sha256,
             "target": options.target,
             "gate": options.gate,
             "refined": bool(options.refine),
@@ -155,8 +173,8 @@ def _content(
             "bleeding_heads": sum(h.bleeds for h in heads),
             "slices": found.slices.cases,
             "bleeding_slices": found.slices.true_positives + found.slices.false_negatives,
-            "labels_left_aside": sum(h.left_aside for h in heads),
-            "refused": len(refused),
+            "labels_left_aside": report.aside,
+            "refused": len(report.refused),
         },
         "slices": dict(zip(map(_key, COLUMNS), map(_json, found.slices.estimates), strict=True)),
         "kinds": {
@@ -185,7 +203,7 @@ def _content(
             {"probability": number(p), "share": number(s), "slices": int(n)}
             for p, s, n in zip(r.probability, r.share, r.slices, strict=True)
         ],
-        "refused": [{"head": r.number, "reason": r.reason} for r in refused],
+        "refused": [{"head": r.number, "reason": r.reason} for r in report.refused],
     }
 
 
@@ -203,7 +221,8 @@ def _key(column: str) -> str:
     return column.lower().replace(" ", "_")
 
 
-def _head_rows(heads: Sequence[HeadResult], refused: Sequence[Refused], bundle: Bundle) -> list[list]:
+def _head_rows(report: HeadReport) -> list[list]:
+    bundle = report.bundle
     target = bundle.manifest.class_index(bundle.manifest.target)
     names = [
         "head",
@@ -235,17 +254,24 @@ def _head_rows(heads: Sequence[HeadResult], refused: Sequence[Refused], bundle: 
             f"{head.found.mask_ml:.3f}",
             "",
         ]
-        for head in heads
+        for head in report.heads
     ]
-    found += [[r.number, r.name, *[""] * (len(names) - 2), r.reason] for r in refused]
+    found += [[r.number, r.name, *[""] * (len(names) - 2), r.reason] for r in report.refused]
     return rows + sorted(found, key=lambda row: row[0])
 
 
 def _profile_rows(found: Profile) -> list[list]:
     kinds = list(found.called)
     rows: list[list] = [
-        ["level", "top_mm", "bottom_mm", "clean_slices", "heads", "false_alarm_rate", "low", "high"]
-        + [
+        [
+            "level",
+            "top_mm",
+            "bottom_mm",
+            "clean_slices",
+            "heads",
+            "false_alarm_rate",
+            "low",
+            "high",
             "bleeding_slices",
             "sensitivity",
             "false_slabs",
@@ -272,16 +298,8 @@ def _plain(value: float, digits: int) -> str:
     return "" if number(value) is None else f"{value:.{digits}f}"
 
 
-def _lines(
-    found: Profile,
-    heads: Sequence[HeadResult],
-    refused: Sequence[Refused],
-    bundle: Bundle,
-    options: Options,
-    command: str,
-    on: str,
-    slices: str,
-) -> list[str]:
+def _lines(report: HeadReport) -> list[str]:
+    found, heads, refused = report.found, report.heads, report.refused
     s, h = found.slices, found.heads
     rows = [Row(name, (e,), e.cases, e.patients) for name, e in zip(COLUMNS, s.estimates, strict=True)]
     of_slices = Table("Slices", "figure", ("value (95% interval)",), tuple(rows))
@@ -310,21 +328,26 @@ def _lines(
     columns = ["level", "mm below the top", "clean slices", "false alarms", "bleeding slices", "sensitivity"]
     r = found.reliability
     bins = [
-        [f"{n / len(r.slices):.1f} to {(n + 1) / len(r.slices):.1f}", str(r.slices[n])]
-        + [f"{r.probability[n]:.3f}", f"{r.share[n]:.3f}"]
+        [
+            f"{n / len(r.slices):.1f} to {(n + 1) / len(r.slices):.1f}",
+            str(r.slices[n]),
+            f"{r.probability[n]:.3f}",
+            f"{r.share[n]:.3f}",
+        ]
         for n in np.flatnonzero(r.slices)
     ]
     called = ", ".join(f"{kind} {count}" for kind, count in found.called.items())
     said = f"{len(refused)} refused." if refused else "None refused."
-    aside = sum(head.left_aside for head in heads)
+    if report.aside:
+        said += f" {report.aside} labels belong to files that the volumes do not use."
     return [
-        f"# {bundle.manifest.name} on {on}", "",
-        f"`{command}`", "",
-        f"Model SHA-256 `{bundle.sha256}`; class `{options.target}`; gate {options.gate:g}.", "",
-        f"{slices} Intervals hold 95%: percentiles of {DRAWS} bootstrap draws of heads, none where fewer than {FEWEST} "
-        "heads stand behind a figure; of shares of heads, Wilson's.", "",
-        f"{len(heads)} heads measured: {sum(x.bleeds for x in heads)} bleed, {sum(x.clean for x in heads)} are clean. "
-        + said + (f" {aside} labels belong to files that the volumes do not use." if aside else ""), "",
+        f"# {report.bundle.manifest.name} on {report.on}", "",
+        f"`{report.command}`", "",
+        f"Model SHA-256 `{report.bundle.sha256}`; class `{report.options.target}`; gate {report.options.gate:g}.", "",
+        f"{report.slices} Intervals hold 95%: percentiles of {DRAWS} bootstrap draws of heads, none where fewer than "
+        f"{FEWEST} heads stand behind a figure; of shares of heads, Wilson's.", "",
+        f"{len(heads)} heads measured: {sum(x.bleeds for x in heads)} bleed, {sum(x.clean for x in heads)} are "
+        f"clean. {said}", "",
         *([f"- head {one.number}: {one.reason}" for one in refused] + [""] if refused else []),
         *of_heads.markdown(), *of_slices.markdown(), *kinds.markdown(),
         "## By level of the head", "",

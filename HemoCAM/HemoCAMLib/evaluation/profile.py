@@ -21,8 +21,8 @@ from .reliability import reliability
 class LabelledSlices:
     """All labelled slices of all heads, a row each, with what the model says of their slabs.
 
-    ``head`` is an index into the results, ``score`` the target's probability, ``gate`` whether it passes, ``level`` an
-    index into :data:`~..volumes.levels.LEVELS`; ``truth`` (n,) and ``kinds`` (n, 5) are 1, 0 or NaN.
+    ``head`` is an index into the results, ``score`` the target's probability, ``gate`` whether it passes, ``level``
+    an index into :data:`~..volumes.levels.LEVELS`; ``truth`` (n,) and ``kinds`` (n, 5) are 1, 0 or NaN.
     """
 
     head: np.ndarray

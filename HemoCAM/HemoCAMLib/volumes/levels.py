@@ -16,16 +16,16 @@ class Level:
     bottom_mm: float
 
 
-# An adult's cavity is some 130 mm high, from the vertex to the foramen magnum. Slices are seldom tilted the same, so
-# the bounds are round numbers: the bodies of the lateral ventricles begin at 45 to 55 mm, the orbital roofs lie at
-# 80 to 95 mm, the petrous bone at 90 to 110 mm.
+# Looked up in scans of adults, whose cavity is 125 to 150 mm high: the bodies of the lateral ventricles begin at
+# 45 mm, the basal ganglia end at 65 mm; orbital roofs and the middle fossa follow, and at 85 to 100 mm the petrous
+# bone. Scans are tilted differently, so that what lies in front may be 15 mm off.
 LEVELS = (
     Level("above the cavity", -np.inf, 0.0),
     Level("vertex", 0.0, 25.0),
-    Level("convexity", 25.0, 50.0),
-    Level("ventricles and basal ganglia", 50.0, 80.0),
-    Level("skull base: orbital roofs, petrous bone", 80.0, 105.0),
-    Level("posterior fossa and below", 105.0, np.inf),
+    Level("convexity", 25.0, 45.0),
+    Level("ventricles and basal ganglia", 45.0, 65.0),
+    Level("skull base (orbital roofs to petrous bone)", 65.0, 100.0),
+    Level("posterior fossa and below", 100.0, np.inf),
     Level("no cavity found", np.nan, np.nan),
 )
 
