@@ -43,8 +43,8 @@ def test_files_find_their_slices_whatever_names_order_and_direction(tmp_path, se
     """Missing slices and mixed spacing: a file's place is its position, not its rank."""
     rng = np.random.default_rng(seed)
     places = [0, 2, 4, 6, 7, 8]  # two spacings, as in head CTs of 5 and 2.5 mm
-    step = -2.5 if seed % 2 else 2.5
-    affine = np.diag([2.0, 2.0, step, 1.0])
+    # with the rows from back to front, the volume's own slices run from superior to inferior
+    affine = np.diag([2.0, -2.0 if seed % 2 else 2.0, -2.5 if seed == 3 else 2.5, 1.0])
     affine[:3, 3] = rng.uniform(-50, 50, 3)
     affine[1, 2] = 0.4 if seed > 1 else 0.0  # a tilted gantry
     order = rng.permutation(len(places))
