@@ -37,13 +37,14 @@ RESULTS = {
 }
 
 
-def check_output(output: Path, force: bool) -> None:
-    """Raise :class:`OutputError` if ``output`` may not be written."""
+def check_output(output: Path, force: bool | None) -> None:
+    """Raise :class:`OutputError` if ``output`` may not be written; ``force`` is None where there is no option."""
     if output.is_symlink() or (output.exists() and not output.is_dir()):
         raise OutputError(f"{output} is not a folder; choose another --output.")
     if output.exists() and any(output.iterdir()):
         if not force:
-            raise OutputError(f"{output} exists; choose another --output, or replace it with --force.")
+            forcing = "" if force is None else ", or replace it with --force"
+            raise OutputError(f"{output} exists; choose another --output{forcing}.")
         strange = sorted(p.name for p in output.iterdir() if p.name not in RESULTS)
         if strange or not (output / "summary.json").is_file():
             what = (
@@ -58,7 +59,7 @@ def in_child() -> Path | None:
     return Path(value) if value else None
 
 
-def supervise(arguments: list[str], output: Path, force: bool) -> int:
+def supervise(arguments: list[str], output: Path, force: bool | None) -> int:
     """Run ``hemocam ARGUMENTS`` in a child and give its result, a folder, the name ``output``.
 
     Returns the child's exit code: 0 when ``output`` is there, whole. Errors as in :func:`run_staged`.

@@ -1,4 +1,4 @@
-"""Measure a bundle on a cohort of virtual patients: one after the other, each kept, so that a stopped run goes on."""
+"""Measure a bundle on heads, one after the other: virtual patients, each kept so that a run resumes, or exams."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import __version__
-from ..errors import OptionError
+from ..errors import InputError, OptionError
 from ..models.bundle import Bundle
 from ..phantoms.patient import PatientSpec
-from ..pipeline import Options
+from ..pipeline import Options, analyse
 from ..progress import Progress, silent
 from .claims import claim, digest, generator_digest
+from .exams import Exam
+from .heads import HeadResult, head_result
 from .patients import FAILURES, PatientResult, examine
 
 if TYPE_CHECKING:
     import torch
 
 WORK = ".work"
+_FORM = 2  # of a kept result: what an older version kept lacks the level of the head
 SHOWN = 6  # failures of a sort, the worst ones, one a patient
 
 
@@ -89,7 +92,54 @@ def measure(
     return results
 
 
-def _keep_worst(results: list[PatientResult]) -> None:
+@dataclass(frozen=True)
+class Refused:
+    """An exam that could not be measured, and why, in a sentence; ``number`` and ``name`` as of a HeadResult."""
+
+    number: int
+    name: str
+    reason: str
+
+
+def measure_exams(
+    exams: list[Exam], bundle: Bundle, options: Options | None = None, progress: Progress = silent
+) -> tuple[list[HeadResult], list[Refused]]:
+    """Analyse every exam and put it beside its labels; an exam that cannot be read or does not fit is refused.
+
+    Parameters
+    ----------
+    exams:
+        Numbered from 1 in this order. One at a time is in memory.
+    bundle, options:
+        As for :func:`~..pipeline.analyse`.
+    progress:
+        Called per exam.
+
+    Returns
+    -------
+    tuple
+        Results, with pictures in the worst :data:`SHOWN` failures of each sort only, and what was refused.
+    """
+    options = (options or Options()).resolved(bundle.manifest)
+    bundle = KeptBundle(bundle.folder, bundle.manifest, bundle.sha256)
+    results: list[HeadResult] = []
+    refused: list[Refused] = []
+    for number, exam in enumerate(exams, 1):
+        progress("Examining heads", number - 1, len(exams))
+        try:
+            ct = exam.read()
+            labels, aside = exam.slice_labels(ct, options.target)
+            results.append(
+                head_result(number, exam.name, analyse(ct, bundle, options), labels, left_aside=aside)
+            )
+        except InputError as error:
+            refused.append(Refused(number, exam.name, str(error)))
+        _keep_worst(results)
+    progress("Examining heads", len(exams), len(exams))
+    return results, refused
+
+
+def _keep_worst(results: list[PatientResult] | list[HeadResult]) -> None:
     """Let go of the pictures of all but the worst failures: memory stays bounded however many the patients."""
     for name in FAILURES:
         failed = [r for r in results if name in r.failures]
@@ -128,4 +178,4 @@ def fingerprint(bundle: Bundle, options: Options) -> list:
     if options.refine:
         refiner = bundle.manifest.refiner(options.method, options.stage, options.target, options.scale)
         parts.append(refiner.to_dict())
-    return [*parts, generator_digest()]
+    return [*parts, _FORM, generator_digest()]

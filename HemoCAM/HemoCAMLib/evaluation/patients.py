@@ -10,14 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..cams.receptive import stage_cells
 from ..comparison.overlap import Counts, dice, iou
 from ..models.bundle import Bundle
-from ..models.preprocess import window
 from ..phantoms.patient import KINDS, Patient, PatientSpec, make_patient
 from ..pipeline import Analysis, Options, analyse
 from ..progress import Progress, silent
-from ..volumes.headgrid import HeadGrid
+from .failures import Failure, draw_failure
+from .findings import findings_of
 from .peak import peak_inside
 
 # A slice counts as bleeding from this area on (30 mm2: a spot of 6 mm), and as clean without any.
@@ -34,31 +33,6 @@ def of_target(labels: np.ndarray, target: str) -> np.ndarray:
 def target_area(area_mm2: np.ndarray, target: str) -> np.ndarray:
     """Area in mm2 of the blood that a class stands for, from the kinds' areas (n, 5): shape (n,)."""
     return area_mm2[:, KINDS.index(target)] if target in KINDS else area_mm2.sum(axis=1)
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A slice that went wrong, on the network's own pixels.
-
-    Parameters
-    ----------
-    picture:
-        CT in the window 40/80, uint8, shape (size, size).
-    heat:
-        The shown map, uint8, 0..255 for 0..1; empty below the gate.
-    mask:
-        The default mask, bool.
-    truth:
-        The bleeding, bool.
-    weight:
-        How bad it is: mm2 of blood missed or pointed beside, probability of a false alarm.
-    """
-
-    picture: np.ndarray
-    heat: np.ndarray
-    mask: np.ndarray
-    truth: np.ndarray
-    weight: float
 
 
 @dataclass(frozen=True)
@@ -82,6 +56,8 @@ class PatientResult:
         Volume of each of ``KINDS``, shape (5,).
     volume_dice, volume_iou, volume_peak:
         Of the whole volume; NaN in patients without blood of the target.
+    below_mm, mask_ml, score:
+        As in :class:`~.findings.Findings`.
     failures:
         The worst slab of each of :data:`FAILURES`, where there is one.
     """
@@ -96,6 +72,9 @@ class PatientResult:
     volume_dice: float
     volume_iou: float
     volume_peak: float
+    below_mm: np.ndarray
+    mask_ml: float
+    score: float
     failures: dict[str, Failure] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
@@ -142,10 +121,10 @@ def examine(
         Called between batches of slices.
     """
     patient = make_patient(spec)
-    return judge(patient, analyse(patient.ct, bundle, options, progress), bundle)
+    return judge(patient, analyse(patient.ct, bundle, options, progress))
 
 
-def judge(patient: Patient, analysis: Analysis, bundle: Bundle) -> PatientResult:
+def judge(patient: Patient, analysis: Analysis) -> PatientResult:
     """Compare an analysis of a virtual patient with its labels, slab by slab and as a whole."""
     order, edges = analysis.order, analysis.slabs.edges
     labels = order.view(patient.labels.array)
@@ -164,10 +143,11 @@ def judge(patient: Patient, analysis: Analysis, bundle: Bundle) -> PatientResult
             peak[slab] = peak_inside(heat[start], blood[start:stop].mean(axis=0) >= 0.5)
     whole = Counts.of(blood, mask)
     some = whole.reference > 0
+    own = findings_of(analysis)
     return PatientResult(
         seed=patient.spec.seed,
-        probability=analysis.probabilities.astype(np.float32),
-        gate=analysis.gate,
+        probability=own.probability,
+        gate=own.gate,
         area_mm2=areas.astype(np.float32),
         dice=overlap.astype(np.float32),
         peak=peak.astype(np.float32),
@@ -175,12 +155,15 @@ def judge(patient: Patient, analysis: Analysis, bundle: Bundle) -> PatientResult
         volume_dice=dice(whole) if some else np.nan,
         volume_iou=iou(whole) if some else np.nan,
         volume_peak=float(peak_inside(heat, blood)) if some else np.nan,
-        failures=_failures(patient, analysis, bundle, target_area(areas, analysis.options.target), peak),
+        below_mm=own.below_mm,
+        mask_ml=own.mask_ml,
+        score=own.score,
+        failures=_failures(blood, analysis, target_area(areas, analysis.options.target), peak),
     )
 
 
 def _failures(
-    patient: Patient, analysis: Analysis, bundle: Bundle, area: np.ndarray, peak: np.ndarray
+    blood: np.ndarray, analysis: Analysis, area: np.ndarray, peak: np.ndarray
 ) -> dict[str, Failure]:
     """Pick the worst slab of each kind of failure and draw it."""
     bleeding, clean = area >= POSITIVE_MM2, area == 0
@@ -189,25 +172,8 @@ def _failures(
         "false alarm": np.where(clean & analysis.gate, analysis.probabilities[:, analysis.target_index], 0),
         "beside": np.where(bleeding & analysis.gate & (peak == 0), area, 0),
     }
-    worst = {name: int(w.argmax()) for name, w in weights.items() if w.any()}
-    if not worst:
-        return {}
-    manifest, options = bundle.manifest, analysis.options
-    hu = analysis.explained.sampled.hu
-    labels, mask = (analysis.order.view(v.array) for v in (patient.labels, analysis.mask))
-    cells = stage_cells(bundle.network(), options.stage, manifest.size)
-    own = HeadGrid.alone(manifest.size, manifest.field_of_view_mm)
-    found = {}
-    for name, slab in worst.items():
-        start, stop = analysis.slabs.edges[slab], analysis.slabs.edges[slab + 1]
-        share = of_target(labels[start:stop], options.target).mean(axis=0, dtype=np.float32)[None]
-        heat = own.paint(analysis.scaled.maps[slab : slab + 1], cells)[0]
-        inside = mask[start:stop].mean(axis=0, dtype=np.float32)[None]
-        found[name] = Failure(
-            picture=np.round(255 * window(hu[slab], 40, 80)).astype(np.uint8),
-            heat=np.round(255 * heat).astype(np.uint8),
-            mask=analysis.grid.sample_values(inside)[0] >= 0.5,
-            truth=analysis.grid.sample_values(share)[0] >= 0.5,
-            weight=float(weights[name][slab]),
-        )
-    return found
+    return {
+        name: draw_failure(analysis, int(weight.argmax()), weight.max(), blood)
+        for name, weight in weights.items()
+        if weight.any()
+    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,8 @@ from ..models.manifest import Manifest
 from ..phantoms.patient import KINDS
 from .bootstrap import DRAWS, FEWEST
 from .figures import Slices, tables
-from .patients import Failure, PatientResult
-from .pictures import Tile, draw_curves, draw_sheet
+from .patients import PatientResult
+from .pictures import Tile, closer, draw_curves, draw_sheet
 from .tables import write_csv, write_rows, write_text
 
 NOTES = (
@@ -77,6 +76,7 @@ def write_report(
         *[line for table in found for line in table.markdown()],
         "![ROC and reliability curves](curves.png)", "",
         *(["![What went wrong](failures.png)", ""] if failures else []),
+        "Whole heads, and false alarms by level of the head: [report.md](report.md).", "",
     ]  # fmt: skip
     write_text("\n".join(lines), folder / "measurement.md")
     overall, *others = found
@@ -100,7 +100,7 @@ def failure_sheet(results: list[PatientResult], path: Path) -> str | None:
         failed.sort(key=lambda r: -r.failures[name].weight)
         tiles = []
         for result in failed:
-            f = _closer(result.failures[name])
+            f = closer(result.failures[name])
             unit = f"p = {f.weight:.2f}" if name == "false alarm" else f"{f.weight:.0f} mm² of blood"
             heat = None if name == "missed" else f.heat / 255
             mask = None if name == "missed" else f.mask
@@ -112,14 +112,6 @@ def failure_sheet(results: list[PatientResult], path: Path) -> str | None:
         return None
     draw_sheet(sections, path, shades=128)  # it may be kept with the model: a third of the size
     return f"Virtual patients, window 40/80, the worst slices: {'; '.join(said)}."
-
-
-def _closer(failure: Failure) -> Failure:
-    """Cut the air off: the middle 84% of the network's square."""
-    rim = round(0.08 * len(failure.picture))
-    middle = (slice(rim, -rim or None),) * 2
-    cut = {name: getattr(failure, name)[middle] for name in ("picture", "heat", "mask", "truth")}
-    return replace(failure, **cut)
 
 
 def _slice_rows(results: list[PatientResult], slices: Slices, manifest: Manifest) -> list[list]:

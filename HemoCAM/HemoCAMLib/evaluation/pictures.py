@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..phantoms.patient import KINDS
+from .failures import Failure
 from .patients import POSITIVE_MM2
 from .reliability import reliability
 from .roc import auc, curve
@@ -47,6 +48,14 @@ class Tile:
     mask: np.ndarray | None = None
     truth: np.ndarray | None = None
     heat: np.ndarray | None = None
+
+
+def closer(failure: Failure) -> Failure:
+    """Cut the air off: the middle 84% of the network's square."""
+    rim = round(0.08 * len(failure.picture))
+    middle = (slice(rim, -rim or None),) * 2
+    cut = {name: getattr(failure, name)[middle] for name in ("picture", "heat", "mask", "truth")}
+    return replace(failure, **cut)
 
 
 def draw_curves(slices: Slices, target: str, path: Path) -> None:
@@ -145,9 +154,15 @@ def draw_sheet(
                 ha="center", va="top",
             )  # fmt: skip
         top -= count * (inches + caption)
-    figure.text(0.008, 0.1 / height, "outline of the bleeding", color=TRUTH, fontsize=8)
-    if any(tile.mask is not None for _, tiles in sections for tile in tiles):
-        figure.text(0.008 + 1.6 / (columns * inches), 0.1 / height, "of the mask", color=MASK, fontsize=8)
+    every = [tile for _, tiles in sections for tile in tiles]
+    left = 0.008
+    for name, words, color in (
+        ("truth", "outline of the bleeding", TRUTH),
+        ("mask", "outline of the mask", MASK),
+    ):
+        if any(getattr(tile, name) is not None for tile in every):
+            figure.text(left, 0.1 / height, words, color=color, fontsize=8)
+            left += 1.6 / (columns * inches)
     save(figure, path, shades)
 
 

@@ -52,19 +52,7 @@ def read_dicom(path: Path, series_uid: str | None = None, progress: Progress = s
     InputError
         If there is no such series, or it is no stack of slices, or a file is damaged.
     """
-    headers = scan(path, progress)
-    if path.is_file() and series_uid is None:
-        own = next((h.series_uid for h in headers if h.path == path), None)
-        if own is None:
-            raise InputError(f"{path.name} is a DICOM file without a readable image.")
-        series_uid = own
-    chosen = choose_series(headers, series_uid)
-    findings = describe_others(headers, chosen[0].series_uid)
-    slices = _one_stack(chosen, findings)
-    if len(slices) < 2:
-        raise InputError(
-            f"The CT series {ending(chosen[0].series_uid)} has only one slice; give the whole series."
-        )
+    headers, slices, findings = _choose(path, series_uid, progress)
     normal = slices[0].normal
     stack = fit_stack(np.array([h.position for h in slices]), normal)
     findings += _stack_findings(stack, slices)
@@ -80,6 +68,34 @@ def read_dicom(path: Path, series_uid: str | None = None, progress: Progress = s
         findings=tuple(findings),
         source=_source(headers, slices, stack, padding),
     )
+
+
+def slice_headers(path: Path) -> list[Header]:
+    """Headers of the slices that :func:`read_dicom` reads of ``path``, from one end to the other; errors as there.
+
+    Place of a slice in the volume: that of its ``position``, LPS, in mm.
+    """
+    return _choose(path, None, silent)[1]
+
+
+def _choose(
+    path: Path, series_uid: str | None, progress: Progress
+) -> tuple[list[Header], list[Header], list[str]]:
+    """All headers, the slices of the volume, and findings about what was left aside."""
+    headers = scan(path, progress)
+    if path.is_file() and series_uid is None:
+        own = next((h.series_uid for h in headers if h.path == path), None)
+        if own is None:
+            raise InputError(f"{path.name} is a DICOM file without a readable image.")
+        series_uid = own
+    chosen = choose_series(headers, series_uid)
+    findings = describe_others(headers, chosen[0].series_uid)
+    slices = _one_stack(chosen, findings)
+    if len(slices) < 2:
+        raise InputError(
+            f"The CT series {ending(chosen[0].series_uid)} has only one slice; give the whole series."
+        )
+    return headers, slices, findings
 
 
 def read_hu(header: Header) -> np.ndarray:

@@ -11,9 +11,10 @@ from HemoCAMLib.doors import measure as door
 from HemoCAMLib.doors.cli import main
 from HemoCAMLib.errors import Cancelled, OptionError, OutputError
 from HemoCAMLib.evaluation import measure as measuring
+from HemoCAMLib.evaluation.failures import Failure
 from HemoCAMLib.evaluation.figures import tables
 from HemoCAMLib.evaluation.measure import SHOWN, WORK, KeptBundle, fingerprint, measure
-from HemoCAMLib.evaluation.patients import FAILURES, Failure, PatientResult, judge, of_target, target_area
+from HemoCAMLib.evaluation.patients import FAILURES, PatientResult, judge, of_target, target_area
 from HemoCAMLib.evaluation.phantom_report import failure_sheet
 from HemoCAMLib.models.bundle import Bundle
 from HemoCAMLib.phantoms.patient import KINDS, PatientSpec, make_patient
@@ -53,7 +54,7 @@ def judged(tiny_bundle):
         mask=patient.ct.like(0 * truth, "mask"),
         heatmap=patient.ct.like(0 * truth.astype(np.float32), "map"),
     )
-    return patient, judge(patient, perfect, tiny_bundle), judge(patient, blind, tiny_bundle)
+    return patient, judge(patient, perfect), judge(patient, blind)
 
 
 def same(one: PatientResult, other: PatientResult) -> bool:
@@ -186,6 +187,7 @@ def made_up(rng, count=60):
             PatientResult(
                 n, np.column_stack([score] * 6), score >= 0.5, area, dice, (dice > 0.2) * np.where(blood, 1, np.nan),
                 area.sum(0) * 5 / 1000, *([float(np.nanmean(dice))] * 3 if n % 2 else [np.nan] * 3),
+                np.arange(12)[::-1] * 5.0, 0.0, float(score.max()),
             )
         )  # fmt: skip
     return found
@@ -247,7 +249,9 @@ def test_the_command_leaves_a_report_and_enters_it_into_the_card(tiny_bundle, tm
     assert main(call) == 0
     assert "sensitivity, slices: " in capsys.readouterr().out
     names = {p.name for p in out.iterdir()}
-    assert names - {"failures.png"} == {WORK, "measurement.md", "measurement.csv", "slices.csv", "curves.png"}
+    of_heads = {"heads.csv", "profile.csv", "measures.json", "report.md"}
+    patients = {"measurement.md", "measurement.csv", "slices.csv", "curves.png"}
+    assert names - {"failures.png"} == {WORK} | of_heads | patients
     text = (out / "measurement.md").read_text(encoding="utf-8")
     assert "## By kind" in text and "| subdural |" in text and f"--seed {door.SEED}" in text
     with (out / "slices.csv").open(newline="", encoding="utf-8") as stream:
